@@ -104,7 +104,10 @@ impl Layout for Dynamic {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::picker;
 
     /// A tree of base 100 whose last level, the fourth, holds `bytes`.
     fn tree(bytes: u64) -> TreeShape {
@@ -144,6 +147,28 @@ mod tests {
     fn level_0_does_not_pass_data() {
         let tree: TreeShape = "base 100\nL2 2[0-9]=5\nL4 1[0-9]=100".parse().unwrap();
         assert_eq!(layout().next_level(&tree, 0), 2);
+    }
+
+    /// From 90 to 200,000 bytes, the base level goes from 4 to 1, and nothing is owed all at once.
+    #[test]
+    fn what_is_owed_does_not_jump_when_the_base_level_changes() {
+        let layout = layout();
+        let picker = picker::build(&picker::FAMILY.default_spec()).unwrap();
+        let mut before = None;
+        let mut bases = BTreeSet::new();
+        for bytes in (90..200_000_u64).step_by(7) {
+            let levels = "L2 2[0-9]=150\nL3 3[0-9]=1900";
+            let tree: TreeShape = format!("base 100\n{levels}\nL4 1[0-9]={bytes}")
+                .parse()
+                .unwrap();
+            let emptied = format!("base 100\nL4 1[0-9]={bytes}").parse().unwrap();
+            bases.insert(layout.next_level(&emptied, 0));
+            let debt = layout.debt_bytes(&tree, &*picker);
+            if let Some(before) = before.replace(debt) {
+                assert!(debt.abs_diff(before) < 20, "{bytes}: {before}, then {debt}");
+            }
+        }
+        assert_eq!(bases, BTreeSet::from([1, 2, 3, 4]));
     }
 
     #[test]

@@ -233,8 +233,8 @@ impl<'a> Units<'a> {
     fn overdue(&self, overdue: &Overdue<'_>) -> Option<Merge> {
         let is_overdue = |index: &usize| match self.place(*index) {
             None => {
-                let tables = self.tree.levels[0].runs.iter().flat_map(|run| &run.tables);
-                tables.into_iter().any(|it| overdue.is_overdue(0, it))
+                let mut tables = self.tree.levels[0].runs.iter().flat_map(|run| &run.tables);
+                tables.any(|it| overdue.is_overdue(0, it))
             }
             Some((level, run)) => run.tables.iter().any(|it| overdue.is_overdue(level, it)),
         };
