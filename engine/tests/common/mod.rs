@@ -287,7 +287,20 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
                 "flexible",
                 &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
             ),
+            named("lazy-leveled", &[("ratio", 3.into())]),
+            named(
+                "fluid",
+                &[("ratio", 4.into()), ("k", 3.into()), ("z", 2.into())],
+            ),
+            named("dynamic", &[("ratio", 3.into()), ("levels", 3.into())]),
+            named("universal", &[("runs", 3.into())]),
+            named("moose", &[("data", 20.into())]),
+            named("bush", &[]),
         ],
+        "compaction.picker" => {
+            let soon = named("lethe", &[("deadline", 300.into()), ("ratio", 3.into())]);
+            vec![soon, any(chance, family), any(chance, family)]
+        }
         "compaction.agent" => vec![
             named("none", &[]),
             named("schedule", &[("steps", steps)]),
