@@ -31,8 +31,8 @@ const PAUSE_NANOS: u64 = 100_000_000;
 /// connection has a task of `env`, and ends after ten seconds, so that no slow client keeps others
 /// waiting.
 ///
-/// The future and the listener belong to a runtime of tokio that has I/O and time. Bind it to the loopback unless the
-/// network is trusted: nothing is asked of who reads.
+/// The future and the listener belong to a runtime of tokio that has I/O and time. Bind it to the
+/// loopback unless the network is trusted: nothing is asked of who reads.
 ///
 /// ```
 /// use std::sync::Arc;
