@@ -59,12 +59,12 @@ impl<const N: usize> Recursive<N> {
         let surprise = label - self.predict(features);
         let largest = (0..N).map(|at| self.inverse[at][at]).fold(0.0, f64::max);
         let memory = if largest > VARIANCE_MAX { 1.0 } else { memory };
-        for row in 0..N {
-            let gain = along[row] / known;
-            self.weights[row] += gain * surprise;
-            for column in 0..N {
-                let value = self.inverse[row][column] - gain * along[column];
-                self.inverse[row][column] = value / memory;
+        let rows = self.inverse.iter_mut().zip(&mut self.weights);
+        for ((row, weight), along_row) in rows.zip(&along) {
+            let gain = along_row / known;
+            *weight += gain * surprise;
+            for (value, along_column) in row.iter_mut().zip(&along) {
+                *value = (*value - gain * along_column) / memory;
             }
         }
     }

@@ -119,10 +119,8 @@ fn inner_sizes(total: usize, last: usize) -> Vec<usize> {
                 cost: cost(1, size),
                 above: 0,
             });
-            for above in 1..=before.min(size) {
-                let Some(upto) = ways[before][above] else {
-                    continue;
-                };
+            for (above, upto) in ways[before].iter().enumerate().take(size + 1).skip(1) {
+                let Some(upto) = upto else { continue };
                 let sum = upto.cost + cost(above, size);
                 if way.is_none_or(|way| sum < way.cost) {
                     way = Some(Way { cost: sum, above });
