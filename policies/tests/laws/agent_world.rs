@@ -71,6 +71,7 @@ impl World {
             tables: vec![TableFacts::sized(id, key_of_number(0), key_of_number(9), 1 << 20).into()],
         };
         let level = LevelFacts {
+            runs_inherited: 0,
             runs: (1..=self.runs.round() as u64).map(run).collect(),
             runs_max: Some(self.limit),
         };
