@@ -374,7 +374,8 @@ impl Monitor {
         self.learn_hits(window);
     }
 
-    /// Notes the hit ratio of a window with enough requests, so that a lasting change becomes usual.
+    /// Notes the hit ratio of a window with enough requests, so that a lasting change becomes
+    /// usual.
     fn learn_hits(&mut self, window: &Window) {
         let rule = self.rules.iter().find(|it| it.ailment == Ailment::HitRatio);
         let counts = &window.counts;

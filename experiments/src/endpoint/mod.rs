@@ -1,7 +1,7 @@
 //! The metrics of a running engine as an endpoint for Prometheus.
 //!
-//! [`open_metrics`] makes the text of one reading; [`serve`] answers `GET /metrics` with it. Nothing
-//! is counted for this: the text is made of the engine's own counters when it is asked for.
+//! [`open_metrics`] makes the text of one reading; [`serve`] answers `GET /metrics` with it.
+//! Nothing is counted for this: the text is made of the engine's own counters when it is asked for.
 
 mod http;
 mod text;
