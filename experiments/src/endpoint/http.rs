@@ -74,7 +74,11 @@ async fn connection(env: Env, stream: TcpStream, source: Source) {
         let source = source.clone();
         async move { Ok::<_, Infallible>(response(&request, &source)) }
     });
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    // One request each: a connection that is kept would end in the middle of a later one.
+    let mut http = http1::Builder::new();
+    let served = http
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
     let mut served = pin!(served);
     let mut patience = pin!(env.clock.sleep(PATIENCE_NANOS));
     poll_fn(|context| {
