@@ -243,9 +243,10 @@ impl CommitPipeline {
     /// far all logs are durable: damage to them is not taken for a torn end. For closing.
     pub(crate) async fn remember_logs(&self) -> Result<()> {
         let mut parts = self.sync_sealed_logs().await?;
-        parts.push(match self.core.config().wal.sync {
-            SyncPolicy::Never => self.log.lock().await.wal.durable_part(),
-            _ => self.tree.log_durable(),
+        let syncs = self.core.config().wal.sync != SyncPolicy::Never;
+        parts.push(match syncs {
+            true => self.tree.log_durable(),
+            false => self.log.lock().await.wal.durable_part(),
         });
         // Logs without a record need no note.
         parts.retain(|part| part.bytes > FILE_HEADER_BYTES as u64);
