@@ -11,14 +11,11 @@ use super::cost::{Level, Referee};
 use super::file::{AgentFile, Learning};
 use super::merges;
 use super::mix::{Mix, Watch};
-use super::setting::{Bounds, Hand, Setting};
+use super::setting::{Bounds, Hand, PATIENCE, Setting};
 use super::{Agent, Decision, SAVED};
 use crate::entry::{bad, in_range};
 use crate::facts::{TreeShape, WindowStats};
 use crate::{PolicyError, PolicySpec};
-
-/// Windows that a play waits for the tree to take its shape.
-const PATIENCE: u32 = 40;
 
 /// What is known of an arm: its standing, and how many windows that rests on.
 pub(super) type Known = (f64, f64);

@@ -6,8 +6,9 @@
 //! State: four coefficients with their covariance, the limit in force, the scale of costs.
 //! Cost: O(T + levels) a window.
 //! Invariants: the limit is the cheapest by the coefficients, or with probability `explore` one
-//! step beside it. Nothing is learned in the window in which a limit begins. A jump of all costs
-//! under an unchanged layout and mix changes the scale, not the choice.
+//! step beside it. A limit is learned from and left once the tree holds no more runs than it allows,
+//! or after 40 windows. A jump of all costs under an unchanged layout and mix changes the scale, not
+//! the choice.
 //! Weak where: reads cost the same whatever the runs (the coefficients are then noise), or the true
 //! cost has another form, such as a cache that either holds a level or does not.
 
@@ -18,7 +19,7 @@ use super::file::{AgentFile, Learning};
 use super::merges;
 use super::mix::{Mix, Watch};
 use super::recursive::Recursive;
-use super::setting::{Bounds, Hand, Setting};
+use super::setting::{Bounds, Hand, PATIENCE, Setting};
 use super::{Agent, Build, Decision, SAVED};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
@@ -36,9 +37,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         in_range(spec, "explore", params.explore, 0.0..=1.0)?;
         in_range(spec, "start", params.start, 1..=params.ratio)?;
         let saved = params.model.open("fit", &FEATURES, &[params.ratio.into()]);
-        let coefficients = match saved.map_err(|message| bad(spec, SAVED, &message))? {
+        let believed = match saved.map_err(|message| bad(spec, SAVED, &message))? {
             Some(weights) => restored(&weights).map_err(|message| bad(spec, SAVED, &message))?,
-            None => Recursive::new([0.5, 0.1, 0.2, 0.2], 1.0),
+            None => [0.0, 0.02, 0.2, 0.2],
         };
         Ok(Box::new(Fit {
             bounds,
@@ -48,7 +49,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
             runs: params.start,
             age: 0,
             scale: None,
-            coefficients,
+            believed,
+            coefficients: Recursive::new(believed, VARIANCE),
+            turn: 0,
             draws: SplitMix64::new(seed),
             watch: Watch::default(),
             referee: Referee::default(),
@@ -93,11 +96,14 @@ impl Default for Params {
 /// What the four coefficients are prices of, for each operation.
 const FEATURES: [&str; 4] = ["operation", "hits*K", "(empty+scans)*K", "writes*T/K"];
 
-fn restored(weights: &[f64]) -> Result<Recursive<4>, String> {
-    let [a, b, c, d] = *weights else {
-        return Err(format!("has {} weights, not 4", weights.len()));
-    };
-    Ok(Recursive::new([a, b, c, d], 1.0))
+/// The variance of a coefficient at first, where that of a window's noise is 1.
+const VARIANCE: f64 = 4.0;
+
+fn restored(weights: &[f64]) -> Result<[f64; 4], String> {
+    let found = weights.len();
+    weights
+        .try_into()
+        .map_err(|_| format!("has {found} weights, not 4"))
 }
 
 struct Fit {
@@ -110,7 +116,11 @@ struct Fit {
     age: u32,
     /// What 1 is in the referee's currency.
     scale: Option<f64>,
+    /// The coefficients at first, which are returned to where nothing is seen.
+    believed: [f64; 4],
     coefficients: Recursive<4>,
+    /// The coefficient that is recalled next.
+    turn: usize,
     draws: SplitMix64,
     watch: Watch,
     referee: Referee,
@@ -135,12 +145,16 @@ impl Fit {
         let scale = *self.scale.get_or_insert(cost / expected);
         let surprise = cost / (scale * expected);
         // Noise is no factor of three: values or the device have changed.
-        let is_jump = !is_another_mix && self.age > 1 && !(0.33..=3.0).contains(&surprise);
+        let is_jump = !is_another_mix && self.age > 0 && !(0.33..=3.0).contains(&surprise);
         if is_jump {
             self.scale = Some(cost / expected);
-        } else if self.age > 0 {
+        } else {
             self.coefficients
                 .learn(&features, cost / scale, self.memory);
+            let at = self.turn;
+            self.coefficients
+                .recall(at, self.believed[at], VARIANCE, self.memory);
+            self.turn = (at + 1) % self.believed.len();
         }
     }
 
@@ -179,14 +193,20 @@ impl Agent for Fit {
         let (Some(judged), Some(now)) = (self.referee.judge(window), Mix::of(window)) else {
             return self.hand.finish();
         };
-        if self.learn {
+        let setting = Setting::uniform(self.runs, &self.bounds);
+        let has_settled = setting.holds(tree) || self.age >= PATIENCE;
+        if self.learn && has_settled {
             self.take(&now, judged.cost, is_another_mix);
         }
-        self.age += 1;
-        let (runs, reason) = self.choose(&self.watch.mix());
-        if runs != self.runs {
-            self.runs = runs;
-            self.age = 0;
+        self.age = self.age.saturating_add(1);
+        let mut reason = "settles";
+        if has_settled || is_another_mix {
+            let (runs, why) = self.choose(&self.watch.mix());
+            reason = why;
+            if runs != self.runs {
+                self.runs = runs;
+                self.age = 0;
+            }
         }
         let setting = Setting::uniform(self.runs, &self.bounds);
         self.hand.set(setting, tree, reason);

@@ -197,11 +197,11 @@ mod tests {
         let mut gradient = vec![0.0; net.params().len()];
         let inputs = net.backward(&net.forward(&input), &[2.0, -1.0], Some(&mut gradient));
         let step = 1e-6;
-        for at in 0..gradient.len() {
+        for (at, expected) in gradient.iter().enumerate() {
             let mut moved = net.clone();
             moved.params_mut()[at] += step;
             let slope = (loss(&moved, &input) - loss(&net, &input)) / step;
-            assert!((slope - gradient[at]).abs() < 1e-4, "{at}: {slope}");
+            assert!((slope - expected).abs() < 1e-4, "{at}: {slope}");
         }
         for at in 0..3 {
             let mut moved = input;

@@ -12,8 +12,11 @@ use crate::facts::{Outcome, TreeShape, WindowStats};
 /// Levels that a run limit may be asked for.
 const LEVELS_MAX: usize = 64;
 
+/// Windows that an agent waits for the tree to take the shape of a setting.
+pub(super) const PATIENCE: u32 = 40;
+
 /// Windows in which a merge of unchanged levels is not asked for again.
-const PATIENCE: u32 = 8;
+const MERGE_WINDOWS: u32 = 8;
 
 /// What bounds a setting.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +198,8 @@ impl Hand {
 
     /// Asks for a merge, unless it was asked for and the levels are as they were.
     pub(super) fn merge(&mut self, merge: Candidate, reason: &'static str) {
-        let is_waiting = |(last, windows): (Candidate, u32)| last == merge && windows < PATIENCE;
+        let is_waiting =
+            |(last, windows): (Candidate, u32)| last == merge && windows < MERGE_WINDOWS;
         if !self.merged.is_some_and(is_waiting) {
             self.merged = Some((merge, 0));
             let Candidate { from, to, .. } = merge;
