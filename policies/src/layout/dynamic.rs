@@ -150,6 +150,7 @@ mod tests {
     }
 
     /// From 90 to 200,000 bytes, the base level goes from 4 to 1, and nothing is owed all at once.
+    /// A byte of capacity is up to ten bytes of the last level that are rewritten.
     #[test]
     fn what_is_owed_does_not_jump_when_the_base_level_changes() {
         let layout = layout();
@@ -165,7 +166,7 @@ mod tests {
             bases.insert(layout.next_level(&emptied, 0));
             let debt = layout.debt_bytes(&tree, &*picker);
             if let Some(before) = before.replace(debt) {
-                assert!(debt.abs_diff(before) < 20, "{bytes}: {before}, then {debt}");
+                assert!(debt.abs_diff(before) < 60, "{bytes}: {before}, then {debt}");
             }
         }
         assert_eq!(bases, BTreeSet::from([1, 2, 3, 4]));
