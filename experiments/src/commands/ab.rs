@@ -53,13 +53,13 @@ the primary metrics are decided: its intervals hold at every look, and are 1.4 t
 --budget starts no pair that would end later, whatever was seen. --shared-load loads once per pair,
 where both sides store the same: each begins from a copy, and nothing of the load is compared.
 
---live compares on one running engine, which is switched between A and B: for settings that a running
-engine can change and whose effect comes and goes with a switch, such as limits, triggers and caches.
-A block is a window under each side in an order that is drawn, with a washout before each. Blocks of
-A against A come first. It ends when the primary metrics are decided, by a confidence sequence from
-the tenth block on; after --pairs blocks (60); and sooner if B does harm: a harmless B is stopped in
-at most 5 % of comparisons, and one that is worse by more than --harm in every block after six to
-eight.
+--live compares on one running engine, which is switched between A and B: for settings that a
+running engine can change and whose effect comes and goes with a switch, such as limits, triggers
+and caches. A block is a window under each side in an order that is drawn, with a washout before
+each. Blocks of A against A come first. It ends when the primary metrics are decided, by a
+confidence sequence from the tenth block on; after --pairs blocks (60); and sooner if B does harm: a
+harmless B is stopped in at most 5 % of comparisons, and one that is worse by more than --harm in
+every block after six to eight.
 
 Prints one row per metric: both means, the effect with its 95 % interval, the p-value and the
 verdict. The answer in words follows on standard error, and what as many pairs could have seen.
