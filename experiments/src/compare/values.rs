@@ -91,9 +91,10 @@ impl<'a> ValueIndex<'a> {
             .is_some_and(|values| values.values().any(|value| *value > 0.0))
     }
 
-    /// The share of the bytes written at the site, by all seeds together, that was put off; negative
-    /// if they paid for earlier windows. The mean of each seed's own share would be another: what
-    /// is put off is a large share of few bytes, and what is paid a small one of many.
+    /// The share of the bytes written at the site, by all seeds together, that was put off;
+    /// negative if they paid for earlier windows. The mean of each seed's own share would be
+    /// another: what is put off is a large share of few bytes, and what is paid a small one of
+    /// many.
     pub(super) fn deferred_share(&self, variant: &str, site: &Site) -> Option<f64> {
         let shares = self.values(variant, site, "debt.deferred_ratio")?;
         let Some(written) = self.values(variant, site, "device.write_bytes") else {

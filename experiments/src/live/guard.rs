@@ -7,9 +7,9 @@
 //! comparisons, all guards together, without any assumption about how blocks spread. Bets begin
 //! with every block, the later ones with less, so that harm that comes late is seen as well.
 //!
-//! A B that is worse than that in every block from the first on is stopped after six blocks with one
-//! guard, and after eight with two or three. Apart from that, one block in which B is many times
-//! worse ends the comparison at once.
+//! A B that is worse than that in every block from the first on is stopped after six blocks with
+//! one guard, and after eight with two or three. Apart from that, one block in which B is many
+//! times worse ends the comparison at once.
 //!
 //! Source: Ville's inequality; Ramdas, Grünwald, Vovk and Shafer, "Game-Theoretic Statistics and
 //! Safe Anytime-Valid Inference", Statistical Science 2023.

@@ -9,8 +9,8 @@
 //! A block is a window under A and one under B, in an order that is drawn. Before each window the
 //! engine is set to its side, and a washout lets what the other side left behind die away: it is as
 //! long as a switch was seen to take. The windows of a block are a pair, so that what drifts slowly
-//! is in both. From the tenth block on the pairs are looked at after each, by a confidence sequence;
-//! a guard that looks for harm alone stops earlier.
+//! is in both. From the tenth block on the pairs are looked at after each, by a confidence
+//! sequence; a guard that looks for harm alone stops earlier.
 //!
 //! What the sides share is not measured apart: one tree, one cache, one device. What a side puts
 //! off beyond the washout is paid by the next window, whoever's that is. So the design suits

@@ -70,8 +70,8 @@ fn verdict(live: &Switchback) -> Verdict {
 }
 
 /// A thousand comparisons of A with itself on a machine that grows 1 % slower with each window: no
-/// more false claims than 5 % explain (71 of a thousand are three standard deviations above), and no
-/// more guards that stop.
+/// more false claims than 5 % explain (71 of a thousand are three standard deviations above), and
+/// no more guards that stop.
 #[test]
 fn equal_sides_under_drift_are_hardly_ever_claimed_to_differ() {
     let world = Made {

@@ -1,8 +1,8 @@
 //! What it costs not to know the workload: arms that adapt, against those that stand still.
 //!
 //! A workload that changes asks of each arm the same question: what did the whole cost, with all
-//! debt paid? Three kinds of arms answer. One that stands still keeps its settings; the best of them
-//! in hindsight is the bar. A schedule knows the phases. All others adapt: agents, tuners, and
+//! debt paid? Three kinds of arms answer. One that stands still keeps its settings; the best of
+//! them in hindsight is the bar. A schedule knows the phases. All others adapt: agents, tuners, and
 //! what else a config may name.
 //!
 //! - The *gap* of a cell is what the best arm that stands still loses against the best of each

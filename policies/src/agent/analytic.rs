@@ -1,7 +1,7 @@
 //! The analytic cost of a layout, in pages a device moves for an operation.
 //!
-//! The K-hybrid form of Huynh et al., "Endure" (PVLDB 15(8), 2022), with the limits K_i of Dayan and
-//! Idreos ("Dostoevsky", SIGMOD 2018), for any limits. Level 0 with a trigger of t runs holds
+//! The K-hybrid form of Huynh et al., "Endure" (PVLDB 15(8), 2022), with the limits K_i of Dayan
+//! and Idreos ("Dostoevsky", SIGMOD 2018), for any limits. Level 0 with a trigger of t runs holds
 //! (t - 1) / 2 on average, and merges t memtables at a time into a level of T memtables. With t = 1
 //! the form is Endure's. False positives are held to at most 1.
 

@@ -1,15 +1,15 @@
 //! Arce: each window the merge whose gain most exceeds its price, with no limits on levels.
 //!
 //! Source: after ArceKV ("ElasticLSM", PVLDB 19(5), 2026): merges within a level, into the next, or
-//! of levels i..j at once are scored by the gain of fewer runs over a horizon minus the price of the
-//! merge; stalls are a rule apart. A search, not a learner.
+//! of levels i..j at once are scored by the gain of fewer runs over a horizon minus the price of
+//! the merge; stalls are a rule apart. A search, not a learner.
 //! State: the smoothed mix; the write rate in force.
 //! Cost: O(tables + levels^2) a window.
-//! Invariants: a merge is asked for only if its score is above 0, at most one a window. Limits are T
-//! and level 0's trigger is `level0_max`, so that only this search merges for reads. Writers are
+//! Invariants: a merge is asked for only if its score is above 0, at most one a window. Limits are
+//! T and level 0's trigger is `level0_max`, so that only this search merges for reads. Writers are
 //! slowed down above `stall_runs` runs and released at or below it.
-//! Weak where: the mix changes faster than a merge pays, or reads do not see runs (cached, or behind
-//! good filters): then it merges little, and the layout is tiering.
+//! Weak where: the mix changes faster than a merge pays, or reads do not see runs (cached, or
+//! behind good filters): then it merges little, and the layout is tiering.
 
 use super::cost::{Referee, cost_of_a_run};
 use super::merges;

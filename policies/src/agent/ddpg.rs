@@ -3,13 +3,13 @@
 //! Source: after RusKey (Yu et al., "Learning to Optimize LSM-trees", PACMMOD 1(2), 2023), whose
 //! code was never published; Lillicrap et al., "Continuous control with deep reinforcement
 //! learning", ICLR 2016. One learner for the levels together, where RusKey has one a level.
-//! State: actor and critic of two hidden layers of 64 with their slow twins, Adam's moments, and the
-//! last 2048 windows.
+//! State: actor and critic of two hidden layers of 64 with their slow twins, Adam's moments, and
+//! the last 2048 windows.
 //! Cost: about a millisecond of CPU for each of `updates` a window (batches of 32), 10 microseconds
 //! if frozen; some 300 KiB.
 //! Invariants: a limit moves by at most one a window and stays in 1..=T; a move that it cannot make
-//! counts neither as an action nor as a future. With uniform filters K_1 is learned and copied down;
-//! with Monkey's, K_1 and K_2, and deeper limits by the recurrence, rounded down.
+//! counts neither as an action nor as a future. With uniform filters K_1 is learned and copied
+//! down; with Monkey's, K_1 and K_2, and deeper limits by the recurrence, rounded down.
 //! Weak where: windows are few. Compare with `fit`, which knows the form of the cost.
 
 use serde_json::{Value, json};

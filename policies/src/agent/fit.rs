@@ -6,9 +6,9 @@
 //! State: four coefficients with their covariance, the limit in force, the scale of costs.
 //! Cost: O(T + levels) a window.
 //! Invariants: the limit is the cheapest by the coefficients, or with probability `explore` one
-//! step beside it. A limit is learned from and left once the tree holds no more runs than it allows,
-//! or after 40 windows. A jump of all costs under an unchanged layout and mix changes the scale, not
-//! the choice.
+//! step beside it. A limit is learned from and left once the tree holds no more runs than it
+//! allows, or after 40 windows. A jump of all costs under an unchanged layout and mix changes the
+//! scale, not the choice.
 //! Weak where: reads cost the same whatever the runs (the coefficients are then noise), or the true
 //! cost has another form, such as a cache that either holds a level or does not.
 

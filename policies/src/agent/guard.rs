@@ -3,14 +3,14 @@
 //!
 //! Source: conservative bandits (Wu et al., "Conservative Bandits", ICML 2016): play the baseline
 //! unless the accumulated loss stays within a share of the baseline's cost even if the next window
-//! goes as badly as the agent's worst. Bounds and the hold switch are what operators asked CockroachDB
-//! and RocksDB for.
+//! goes as badly as the agent's worst. Bounds and the hold switch are what operators asked
+//! CockroachDB and RocksDB for.
 //! State: the agent; the usual cost of the baseline in each mix; what was lost so far; the limits
 //! that the agent wants.
 //! Cost: that of the agent, and O(levels) a window.
-//! Invariants: no limit above `runs_max` and no trigger above `level0_max` is passed on. In each mix
-//! the baseline is measured for `windows` windows first. The accumulated cost stays within
-//! 1 + `loss` of the baseline's, as measured, but for one window worse than any before.
+//! Invariants: no limit above `runs_max` and no trigger above `level0_max` is passed on. In each
+//! mix the baseline is measured for `windows` windows first. The accumulated cost stays within 1 +
+//! `loss` of the baseline's, as measured, but for one window worse than any before.
 //! Weak where: the baseline's cost drifts while the agent acts (values grow): the guard then takes
 //! drift for loss, and measures the baseline again. Measuring costs what the baseline costs.
 

@@ -58,7 +58,8 @@ struct Params {
     ratio: u32,
     /// The largest trigger of level 0 (1 to 64), below the number of runs that slows writers down.
     level0_max: u32,
-    /// Windows of a play (1 to 1000). If there are several, the first after a change does not count.
+    /// Windows of a play (1 to 1000). If there are several, the first after a change does not
+    /// count.
     windows: u32,
     /// The weight of what is not known (0 to 10), in logarithms of costs.
     explore: f64,

@@ -1,7 +1,7 @@
 //! Merges that pay: which levels to merge at once, for reads to come.
 //!
-//! Source: ArceKV's score, "long-term gain of fewer runs minus the price of the merge" (PVLDB 19(5),
-//! 2026), and EcoTune's view of compaction as an investment (SIGMOD 2025).
+//! Source: ArceKV's score, "long-term gain of fewer runs minus the price of the merge" (PVLDB
+//! 19(5), 2026), and EcoTune's view of compaction as an investment (SIGMOD 2025).
 
 use super::cost::{Referee, cost_of_a_run};
 use super::mix::Watch;
@@ -89,7 +89,8 @@ pub(super) fn candidates(tree: &TreeShape) -> Vec<Candidate> {
     candidates
 }
 
-/// The merge with the largest score above 0. Of equal scores, the first in the order of levels wins.
+/// The merge with the largest score above 0. Of equal scores, the first in the order of levels
+/// wins.
 pub(super) fn best(tree: &TreeShape, value: f64, price: f64) -> Option<Candidate> {
     let mut best: Option<(f64, Candidate)> = None;
     for candidate in candidates(tree) {

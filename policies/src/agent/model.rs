@@ -7,8 +7,8 @@
 //! Cost: O(T * levels) a window in which the mix moved; times 80 if robust.
 //! Invariants: it does not look at what anything cost. With `robust = 0` the choice is the nominal
 //! one. It moves only where that saves at least the share `gain`.
-//! Weak where: the device, the caches or the filters are not as the model believes: a scan of cached
-//! blocks costs no page.
+//! Weak where: the device, the caches or the filters are not as the model believes: a scan of
+//! cached blocks costs no page.
 
 use super::analytic::{Tree, robust};
 use super::cost::Referee;

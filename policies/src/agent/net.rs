@@ -87,8 +87,8 @@ impl Net {
         Pass(values)
     }
 
-    /// Adds to `gradient` that of the parameters, given that of the outputs, and returns that of the
-    /// inputs.
+    /// Adds to `gradient` that of the parameters, given that of the outputs, and returns that of
+    /// the inputs.
     pub(super) fn backward(
         &self,
         pass: &Pass,

@@ -78,8 +78,8 @@ impl Setting {
         (1..=deepest).all(|level| runs_of(tree, level) <= self.limit(level, deepest) as usize)
     }
 
-    /// A few layouts that differ: K of 1, 2, the root of T, T / 2 and T, lazy leveling, and leveling
-    /// with a level 0 of four runs.
+    /// A few layouts that differ: K of 1, 2, the root of T, T / 2 and T, lazy leveling, and
+    /// leveling with a level 0 of four runs.
     pub(super) fn arms(bounds: &Bounds) -> Vec<Self> {
         let ratio = bounds.ratio;
         let root = f64::from(ratio).sqrt().round() as u32;

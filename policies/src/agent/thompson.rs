@@ -1,4 +1,5 @@
-//! Thompson sampling: each arm's cost is drawn from what is believed of it, and the least is played.
+//! Thompson sampling: each arm's cost is drawn from what is believed of it, and the least is
+//! played.
 //!
 //! Source: Thompson, Biometrika 25, 1933; for costs of unknown mean and variance by the
 //! normal-inverse-gamma prior (Honda and Takemura, AISTATS 2014).
@@ -6,7 +7,8 @@
 //! Cost: O(arms) a window.
 //! Invariants: an arm is played as often as it is believed to be the best. The beliefs are of all
 //! windows since the mix last changed.
-//! Weak where: the noise is much smaller than `spread`: the first plays of each arm are then wasted.
+//! Weak where: the noise is much smaller than `spread`: the first plays of each arm are then
+//! wasted.
 
 use super::Build;
 use super::bandit::{Bandit, Common, Known, Learner, least};
@@ -40,7 +42,8 @@ struct Params {
     ratio: u32,
     /// The largest trigger of level 0 (1 to 64), below the number of runs that slows writers down.
     level0_max: u32,
-    /// Windows of a play (1 to 1000). If there are several, the first after a change does not count.
+    /// Windows of a play (1 to 1000). If there are several, the first after a change does not
+    /// count.
     windows: u32,
     /// The standard deviation of the logarithm of a window's cost that is expected at first (0.001
     /// to 10).
