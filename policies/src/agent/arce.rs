@@ -28,6 +28,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         let bounds = Bounds::check(spec, params.ratio, params.level0_max)?;
         in_range(spec, "horizon", params.horizon, 0.0..=1e6)?;
+        in_range(spec, "stall_rate", params.stall_rate, 64 << 10..)?;
         Ok(Box::new(Arce {
             horizon: params.horizon,
             stall_runs: params.stall_runs as usize,
@@ -53,7 +54,7 @@ struct Params {
     horizon: f64,
     /// c: runs in total above which writers are slowed down; 0 for never.
     stall_runs: u32,
-    /// k: bytes a second that writers may write above that number.
+    /// k: bytes a second that writers may write above that number (65536 or more).
     stall_rate: u64,
 }
 
@@ -86,7 +87,7 @@ impl Arce {
         if is_slow != self.is_slow {
             self.is_slow = is_slow;
             let (bytes, reason) = if is_slow {
-                (self.stall_rate.max(1), "too-many-runs")
+                (self.stall_rate, "too-many-runs")
             } else {
                 (0, "few-runs")
             };
@@ -166,7 +167,7 @@ mod tests {
     fn writers_are_slowed_down_once_and_released_once() {
         let spec = PolicySpec::named("arce")
             .with("stall_runs", 5)
-            .with("stall_rate", 1000);
+            .with("stall_rate", 1 << 20);
         let mut agent = (ENTRY.build)(0, &spec).unwrap();
         let mut rates = Vec::new();
         for level0 in [1, 6, 6, 3, 3] {
@@ -176,6 +177,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(rates, [(6, 1000), (3, 0)]);
+        assert_eq!(rates, [(6, 1 << 20), (3, 0)]);
     }
 }

@@ -137,8 +137,9 @@ fn extreme_windows_never_panic_and_never_bring_impossible_actions() {
                         Action::SetRuns { level, runs, .. } => {
                             (1..=64).contains(level) && (1..=RATIO).contains(runs)
                         }
-                        Action::SetLevel0Trigger { runs } => (1..=8).contains(runs),
-                        Action::Merge { from, to } => from <= to && (1..=1).contains(to),
+                        Action::SetLevel0Trigger { runs } => (1..=16).contains(runs),
+                        // The tree's deepest level is 1, and a merge may begin the next.
+                        Action::Merge { from, to } => from <= to && (1..=2).contains(to),
                         _ => true,
                     };
                     assert!(possible, "{spec}, seed {seed}: {decision:?}");
