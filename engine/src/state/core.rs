@@ -283,7 +283,7 @@ impl Core {
         }
     }
 
-    /// As [`end_timing`](Self::end_timing), of an operation that ended at `ended`.
+    /// Notes the same of an operation that ended at `ended`.
     pub(crate) fn end_timing_at(&self, class: Class, begun: u64, ended: u64, charged: &CpuWork) {
         if let Some(latencies) = &self.latencies {
             let waited = ended.saturating_sub(begun);

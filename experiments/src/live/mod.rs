@@ -59,7 +59,7 @@ pub struct Design {
 }
 
 impl Design {
-    /// The defaults for windows of so many operations.
+    /// The defaults for windows of this many operations.
     pub fn of(window: u64) -> Self {
         Self {
             window,

@@ -130,7 +130,7 @@ impl Costs {
         self.paid[variant].iter().map(sum).collect()
     }
 
-    /// The cheapest of some variants over all seeds; `None` if they are none.
+    /// The cheapest of some variants over all seeds; `None` if there is no such variant.
     pub(super) fn cheapest(&self, of: impl Fn(&str) -> bool) -> Option<&str> {
         self.least(of, |paid| paid.total)
     }
