@@ -105,16 +105,19 @@ fn cell_in_words(cell: &Cell) -> String {
         Admission::Neutral => "neutral: an arm that adapts can only do harm",
         Admission::Unclear => "unclear: it supports no claim that adapting pays",
     };
+    let seeds = match cell.seeds {
+        1 => "one seed".to_owned(),
+        more => format!("{more} seeds"),
+    };
     let known = cell
         .best_known
         .as_deref()
         .unwrap_or("the phases put together");
     format!(
-        "{place}the best that stands still is {}; by phase: {}. Gap {} over {} seeds, {can_show}. \
+        "{place}the best that stands still is {}; by phase: {}. Gap {} over {seeds}, {can_show}. \
          Best-known schedule: {known}",
         cell.best_static,
         of_phase.join(", "),
         percent(cell.gap),
-        cell.seeds,
     )
 }
