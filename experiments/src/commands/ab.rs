@@ -165,7 +165,13 @@ impl Arguments {
         if self.live.live {
             let blocks = match self.pairs {
                 Some(Pairs::Count(count)) => count,
-                Some(Pairs::Auto) | None => PAIRS_OF_SEQUENCE,
+                None => PAIRS_OF_SEQUENCE,
+                Some(Pairs::Auto) => {
+                    return Err(Failure::usage(
+                        "a live comparison ends by itself and needs no pilot",
+                        "leave out --pairs auto or --live",
+                    ));
+                }
             };
             let bounds = Bounds {
                 blocks,

@@ -13,7 +13,7 @@
 //! sequence; a guard that looks for harm alone stops earlier.
 //!
 //! What the sides share is not measured apart: one tree, one cache, one device. What a side puts
-//! off beyond the washout is paid by the next window, whoever's that is. So the design suits
+//! off beyond the washout is paid in the next window, whichever side has it. So the design suits
 //! settings whose effect comes and goes within a washout: limits, triggers, caches. It does not
 //! suit those that act as the tree is rewritten.
 //!

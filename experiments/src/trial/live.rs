@@ -26,6 +26,9 @@ pub enum LiveError {
     /// Nothing can be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
+    /// The sides cannot be switched between.
+    #[error("{0}")]
+    Sides(&'static str),
     /// The workload has no phase that can be repeated.
     #[error("{0}")]
     Workload(&'static str),
@@ -79,6 +82,7 @@ pub fn run_live(
 ) -> Result<LiveResult, LiveError> {
     let config = sides.a.settings().map_err(TrialError::from)?;
     let other = sides.b.settings().map_err(TrialError::from)?;
+    check_sides(&config, &other)?;
     let directory = databases.directory(&sides.a.id, &config);
     let machine = Machine::new(&config, sides.a.seed, directory)?;
     let keys = key_files::of_workload(&config.workload.key).map_err(TrialError::from)?;
@@ -108,6 +112,21 @@ pub fn run_live(
     let result = result?;
     measured?;
     Ok(result)
+}
+
+/// Refuses sides that one running engine cannot be switched between.
+fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveError> {
+    if a.target != "aura" || b.target != "aura" {
+        return Err(LiveError::Sides(
+            "only AuraDB's settings can be switched while it runs",
+        ));
+    }
+    if a.workload != b.workload || a.world != b.world {
+        return Err(LiveError::Sides(
+            "one running engine has one workload and one world: A and B may differ in `engine` alone",
+        ));
+    }
+    Ok(())
 }
 
 /// The phase that windows repeat.
@@ -159,7 +178,8 @@ struct Live<'a> {
     stage: Stage<'a, AuraEngine>,
     acknowledged: Arc<Acknowledged>,
     settings: [EngineConfig; 2],
-    /// All windows so far, washouts included.
+    /// The windows of the block under way, washouts included, and the one before them: where their
+    /// debt begins.
     trial: TrialResult,
     template: Phase,
 }
@@ -243,6 +263,8 @@ impl Live<'_> {
         is_aa: bool,
         (window, washout): (u64, u64),
     ) -> Result<Vec<TidyRow>, TrialError> {
+        let finished = self.trial.phases.len().saturating_sub(1);
+        self.trial.phases.drain(..finished);
         let kind = if is_aa { "aa" } else { "ab" };
         let mut names = Vec::new();
         for side in order {

@@ -169,6 +169,67 @@ fn two_programs_are_compared_on_equal_settings() {
 }
 
 #[test]
+fn one_engine_is_switched_between_two_settings() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let smaller = "engine.cache.size=8KiB";
+    let live = |more: &[&str]| {
+        let call = [
+            "ab", "exp.toml", "-b", smaller, "--live", "--format", "json",
+        ];
+        lab.aura(&[&call, more].concat())
+    };
+    let ended = live(&["--aa-blocks", "2", "--pairs", "10"]);
+    assert!([0, 1].contains(&ended.code), "{}", ended.errors);
+    let rows = ended.rows();
+    let hits = row(&rows, "cache.hit_ratio");
+    assert!(hits["effect"].as_f64().expect("a number") < 0.0, "{hits}");
+    assert!(ended.said().contains("a switch to B"), "{}", ended.errors);
+    let again = live(&["--aa-blocks", "2", "--pairs", "10"]);
+    assert_eq!(again.output, ended.output, "a simulation repeats");
+
+    live(&["--pairs", "auto"]).refuses(2, &["needs no pilot"]);
+    live(&["--pairs", "4"]).refuses(2, &["ten blocks"]);
+    live(&["-b", "workload.records=1000"]).refuses(2, &["may differ in `engine` alone"]);
+    live(&["-b", "engine.value_log.queues=2"]).refuses(1, &["value_log.queues"]);
+    live(&["-s", "workload.preset=ycsb-d"]).refuses(2, &["inserts"]);
+}
+
+#[test]
+fn regret_is_to_the_best_that_stands_still() {
+    let lab = Lab::new();
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[regret]\nstatic = [\"lru\"]\n"),
+    );
+    let ended = lab.aura(&["run", "exp.toml"]);
+    assert!(
+        ended.said().contains("the best that stands still is lru"),
+        "{}",
+        ended.errors
+    );
+    let rows = lab.json(0, &["regret", "exp"]);
+    let of = |variant: &str| {
+        rows.iter()
+            .find(|row| row["variant"] == variant)
+            .expect("a row")
+    };
+    assert_eq!(
+        (&of("lru")["role"], &of("sieve")["role"]),
+        (&"static".into(), &"adaptive".into())
+    );
+    assert_eq!(of("lru")["regret"]["mean"], 0.0);
+    lab.aura(&["regret", "exp", "--static", "lrv"])
+        .refuses(2, &["lrv", "lru"]);
+    lab.config(
+        "wrong.toml",
+        &format!("{SMALL}\n[regret]\nstatic = [\"lrv\"]\n"),
+    );
+    lab.aura(&["run", "wrong.toml"])
+        .refuses(2, &["regret.static", "lrv"]);
+}
+
+#[test]
 fn a_diff_shows_settings_then_exact_counters() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);

@@ -139,6 +139,7 @@ impl From<LiveError> for Failure {
         match error {
             LiveError::Trial(error) => Self::new(Exit::ClaimFailed, error),
             LiveError::Compare(error) => Self::usage(error, "`aura list metrics` lists metrics"),
+            LiveError::Sides(what) => Self::usage(what, "without --live, each side has trials"),
             LiveError::Workload(what) => Self::usage(what, "--phase names another phase"),
         }
     }
