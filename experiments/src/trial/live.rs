@@ -123,7 +123,7 @@ fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveError> {
     }
     if a.workload != b.workload || a.world != b.world {
         return Err(LiveError::Sides(
-            "one running engine has one workload and one world: A and B may differ in `engine` alone",
+            "one engine has one workload and one world: A and B may differ in `engine` alone",
         ));
     }
     Ok(())
