@@ -16,6 +16,7 @@ mod health;
 mod latency;
 mod names;
 mod telemetry;
+mod trace;
 mod window;
 
 use std::cell::Cell;
@@ -480,6 +481,7 @@ impl Counters {
 
     /// Records an event.
     pub(crate) fn event(&self, event: Event) {
+        trace::emit(&event);
         add_some(&self.mine().events_dropped, self.events.push(event));
     }
 

@@ -107,6 +107,11 @@ impl RunFolder {
         name.starts_with(UNFINISHED)
     }
 
+    /// Names the address of the metrics of a trial under way, while they are served.
+    pub fn endpoint(&self) -> PathBuf {
+        self.0.join("endpoint")
+    }
+
     /// Where trials of the real world put their databases by default.
     pub fn databases(&self) -> PathBuf {
         self.0.join("databases")

@@ -123,6 +123,7 @@ pub mod traces;
 pub mod tune;
 
 pub mod endpoint;
+pub mod top;
 
 pub mod calibrate;
 pub mod doctor;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
-use aura_engine::{EngineBuilder, EngineConfig};
+use aura_engine::{AuraEngine, EngineBuilder, EngineConfig};
 
 use super::{Failure, Global};
 use crate::progress::metered;
@@ -65,6 +65,15 @@ pub(super) fn work_on<T>(
 pub(super) async fn builder(env: Env, directory: &Path) -> EngineBuilder {
     let settings = settings(&env, directory).await.unwrap_or_default();
     EngineBuilder::new(env, directory).config(settings)
+}
+
+/// Opens a database to read what it holds now, under its own settings.
+///
+/// # Errors
+/// Those of [`EngineBuilder::open_read_only`].
+pub(super) async fn open_to_read(env: &Env, directory: &Path) -> aura_engine::Result<AuraEngine> {
+    let builder = builder(env.clone(), directory).await;
+    builder.open_read_only().await
 }
 
 /// Reads the settings in a database's directory. `None` if they are missing or damaged: a database

@@ -10,6 +10,7 @@ mod builds;
 mod changes;
 mod failure;
 mod opened_run;
+mod shown_run;
 
 mod ab;
 mod cache_sim;
@@ -36,6 +37,7 @@ mod run;
 mod schema;
 mod serve_metrics;
 mod status;
+mod top;
 mod trace;
 mod trial;
 mod tune;
@@ -45,9 +47,11 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aura_engine::env::disk::raise_open_files_max;
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::formats::Format;
 use crate::parallel;
@@ -81,6 +85,7 @@ commands! {
     Plan in plan,
     Launch in launch,
     Status in status,
+    Top in top,
     Ls in ls,
     Tune in tune,
     List in list,
@@ -135,6 +140,10 @@ A database: is it whole, a copy of it, what can be saved of it:
   aura repair DIR --dry-run
   aura serve-metrics DIR
 
+How is the engine, while it runs?
+  aura run CONFIG --serve-metrics
+  aura top NAME
+
 Is this machine fit to measure on, and what does work cost on it?
   aura doctor
   aura calibrate -o profile.toml
@@ -177,6 +186,10 @@ struct Global {
     /// Print no colours, as with the variable NO_COLOR.
     #[arg(long, global = true)]
     no_color: bool,
+    /// Print what the engines of this process do on standard error: those of simulated trials and
+    /// of databases that a command opens. Levels: error, warn, info, debug, trace.
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = level)]
+    log: Option<LevelFilter>,
     /// What trials can run on. Not an argument: each command has its own.
     #[arg(skip)]
     targets: Targets,
@@ -195,6 +208,7 @@ impl Global {
             targets: self.targets,
             job: slice::job(variable),
             programs: BTreeMap::new(),
+            board: None,
         }
     }
 
@@ -225,6 +239,31 @@ fn complain(line: &str) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
+/// Reads a level of the log.
+fn level(text: &str) -> Result<LevelFilter, String> {
+    let level = text.parse::<LevelFilter>();
+    level.map_err(|_| format!("{text:?} is not one of error, warn, info, debug, trace"))
+}
+
+/// Has `tracing` print events from `level` on. They carry times of the engine's own clock.
+fn print_log(level: LevelFilter) {
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
+
+/// Waits, as a live view of other processes does between two looks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes go by this machine's clock"
+)]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// How many jobs run in parallel: as asked, or one per core.
 fn jobs(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(parallel::cores).max(1)
@@ -242,6 +281,7 @@ pub fn main_with(targets: Targets) -> ExitCode {
     cli.global.targets = targets;
     raise_open_files_max();
     failure::set_look(cli.global.no_color);
+    cli.global.log.into_iter().for_each(print_log);
     let exit = match cli.command.run(&cli.global) {
         Ok(exit) => exit,
         Err(Failure { exit, report }) => {

@@ -14,12 +14,14 @@ use crate::regret::{Cell, PriceConfig, RegretConfig, cells, cells_in_words, tabl
 #[command(after_help = "\
 Examples:
   aura regret compaction-agents
-  aura regret compaction-agents --device 1
+  aura regret compaction-agents --device 0
   aura regret my-run --static leveled --static tiered --schedule scheduled
 
 The config's table `regret` says which variants stand still and which know when the phases change;
-all others adapt. The cost of a trial is the time of its phases, and with a price for it the time
-that the simulated device worked, the drain included.
+all others adapt. The cost of a trial is the time of its phases and the time that the device worked,
+the drain included: what an arm puts off is paid. --client and --device weigh the two; with
+--device 0 what is left to the drain is free. Where it is not known how long the device worked, as
+in the real world, the drain counts in full.
 
 Prints one row per sweep point and variant, the cheapest first: its cost in seconds, its regret (its
 cost over that of the best variant that stands still, less one) and the captured share (of the way
@@ -41,7 +43,7 @@ pub(super) struct Arguments {
     /// The price of a second in which clients are served. Default: the config's, or 1.
     #[arg(long, value_name = "PRICE")]
     client: Option<f64>,
-    /// The price of a second in which the simulated device works. Default: the config's, or 0.
+    /// The price of a second in which the device works. Default: the config's, or 1.
     #[arg(long, value_name = "PRICE")]
     device: Option<f64>,
 }

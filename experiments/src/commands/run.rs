@@ -1,15 +1,17 @@
 //! `aura run`: from a config to a verdict.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CommandResult, Failure, Global, OpenedRun, changes::Changes};
+use super::{CommandResult, Failure, Global, OpenedRun, changes::Changes, shown_run::ShownRun};
 use super::{compare, complain, interruptible, plot, regret, variable};
 use crate::code;
 use crate::compare::{Comparison, phases as phases_of};
 use crate::exit::Exit;
+use crate::folders::RunFolder;
 use crate::plan::Plan;
 use crate::plan_file::PlanFile;
 use crate::record::World;
@@ -26,11 +28,16 @@ Examples:
   aura run quickstart.toml -s workload.records=50000 -s engine.cache.size=512KiB --seeds 3
   aura run quickstart.toml -s 'engine.compaction.layout={ policy = \"leveled\", ratio = 4 }'
   aura run quickstart.toml -s world.kind=real -s world.directory=/mnt/nvme --results /data/results
+  aura run quickstart.toml --serve-metrics 127.0.0.1:9464
   aura run --plan plan.jsonl --index 0..20
   aura run --plan plan.jsonl --index-from-env --slice 20
 
 Everything is checked and frozen in results/<name>/plan.jsonl before the first trial. Finished
 trials are kept: after a change of the config, only what is new is run.
+
+With --serve-metrics the engine of a trial under way is shown: to Prometheus at the address, and to
+`aura top NAME` in another terminal. One of 61 operations is then timed, which costs a real trial a
+little; a simulated one stays the same to the byte.
 
 With --plan the trials are those of a file that `aura plan` wrote; the program must be the one that
 planned them. A slice of it (--index) runs its trials beside other slices in one results folder, and
@@ -78,6 +85,11 @@ pub(super) struct Arguments {
     /// Real world: keep the databases, for `aura verify`.
     #[arg(long)]
     keep: bool,
+    /// Serve the metrics of a trial under way at this address. Default: a free port of this
+    /// machine.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "127.0.0.1:0")]
+    serve_metrics: Option<SocketAddr>,
 }
 
 /// Which trials of a plan are run.
@@ -154,7 +166,11 @@ impl Arguments {
             global.remark(&format!("question: {}", plan.experiment.question));
         }
         let interrupt = interruptible()?;
-        let report = crate::run::run(&plan, &self.options(global), &interrupt)?;
+        let folder = RunFolder::new(global.results.join(&plan.experiment.name));
+        let shown = self.show(global, &folder)?;
+        let options = self.options(global, shown.as_ref());
+        let report = crate::run::run(&plan, &options, &interrupt)?;
+        shown.into_iter().for_each(|shown| shown.end(global));
         self.say_what_was_there(global, &report);
         // What follows reads the plan from its folder, and needs less of it.
         drop(plan);
@@ -180,19 +196,33 @@ impl Arguments {
             return self.run_whole(global, plan);
         };
         let interrupt = interruptible()?;
-        let options = self.options(global);
+        let folder = RunFolder::new(global.results.join(&file.experiment.name));
+        let shown = self.show(global, &folder)?;
+        let options = self.options(global, shown.as_ref());
         let report = crate::run::run_slice(file, range.clone(), &options, &interrupt)?;
+        shown.into_iter().for_each(|shown| shown.end(global));
         let (first, last) = (range.start, range.end - 1);
         global.remark(&format!("trials {first} to {last} of {}", file.len()));
         self.say_counts(global, &report);
         end_of_trials(&report)
     }
 
-    fn options(&self, global: &Global) -> RunOptions {
+    /// Serves the metrics of trials under way, if it is asked for.
+    fn show(&self, global: &Global, folder: &RunFolder) -> Result<Option<ShownRun>, Failure> {
+        let shown = self.serve_metrics.map(|at| ShownRun::begin(folder, at));
+        let shown = shown.transpose()?;
+        if let Some(shown) = &shown {
+            global.remark(&format!("metrics of a trial under way: {}", shown.url));
+        }
+        Ok(shown)
+    }
+
+    fn options(&self, global: &Global, shown: Option<&ShownRun>) -> RunOptions {
         RunOptions {
             force: self.force,
             from_other_code: self.from_other_code,
             keep: self.keep,
+            board: shown.map(|shown| shown.board.clone()),
             ..global.run_options(self.jobs)
         }
     }

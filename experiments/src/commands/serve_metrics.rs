@@ -1,13 +1,10 @@
 //! `aura serve-metrics`: a database's metrics for Prometheus.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use aura_engine::env::Env;
@@ -15,7 +12,7 @@ use aura_engine::{AuraEngine, Engine};
 use clap::Args;
 
 use super::{CommandResult, Failure, Global, database};
-use crate::endpoint::{Source, bind, open_metrics, serve};
+use crate::endpoint::{Server, Source, open_metrics};
 use crate::formats::{Table, column, print};
 
 /// Answer Prometheus with the metrics of a database.
@@ -61,11 +58,6 @@ struct Reopened {
     asked: AtomicBool,
 }
 
-async fn open(env: &Env, directory: &Path) -> aura_engine::Result<AuraEngine> {
-    let builder = database::builder(env.clone(), directory).await;
-    builder.open_read_only().await
-}
-
 impl Reopened {
     fn engine(&self) -> MutexGuard<'_, AuraEngine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,7 +75,7 @@ impl Reopened {
         loop {
             self.env.clock.sleep(nanos).await;
             if self.asked.swap(false, Ordering::Relaxed)
-                && let Ok(again) = open(&self.env, &self.directory).await
+                && let Ok(again) = database::open_to_read(&self.env, &self.directory).await
             {
                 let old = std::mem::replace(&mut *self.engine(), again);
                 // Nothing was written: there is nothing to lose.
@@ -93,27 +85,13 @@ impl Reopened {
     }
 }
 
-/// Runs two futures that never end.
-async fn both(
-    one: impl Future<Output = Infallible>,
-    other: impl Future<Output = Infallible>,
-) -> Infallible {
-    let mut one = pin!(one);
-    let mut other = pin!(other);
-    poll_fn(|context| match one.as_mut().poll(context) {
-        Poll::Ready(never) => match never {},
-        Poll::Pending => other.as_mut().poll(context),
-    })
-    .await
-}
-
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let world = database::world()?;
         let env = world.env();
         database::check(&env, &self.directory)?;
         let reopened = Arc::new(Reopened {
-            engine: Mutex::new(world.block_on(open(&env, &self.directory))?),
+            engine: Mutex::new(world.block_on(database::open_to_read(&env, &self.directory))?),
             env: env.clone(),
             directory: self.directory.clone(),
             asked: AtomicBool::new(false),
@@ -121,19 +99,11 @@ impl Arguments {
         let read = reopened.clone();
         let source: Source = Arc::new(move || read.text());
         let nanos = u64::try_from(self.refresh.as_nanos()).unwrap_or(u64::MAX);
-        let io = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let io = io.map_err(Failure::environment)?;
-        let serving = io.block_on(async {
-            let listener = bind(self.listen).await.map_err(Failure::environment)?;
-            let address = listener.local_addr().map_err(Failure::environment)?;
-            let url = format!("http://{address}/metrics");
-            let columns = [column("url", |url: &String| url.clone().into())];
-            print(&Table::of(&columns, [&url]).text(global.format))?;
-            let serving = serve(env, listener, source);
-            Ok::<_, Failure>(both(serving, reopened.refresh(nanos.max(1))).await)
-        });
-        match serving? {}
+        let server = Server::bind(self.listen).map_err(Failure::environment)?;
+        let url = server.url().map_err(Failure::environment)?;
+        let columns = [column("url", |url: &String| url.clone().into())];
+        print(&Table::of(&columns, [&url]).text(global.format))?;
+        let answering = server.answer(env, source, reopened.refresh(nanos.max(1)));
+        match answering.map_err(Failure::environment)? {}
     }
 }

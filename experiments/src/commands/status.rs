@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CommandResult, Failure, Global, complain, run_folder};
+use super::{CommandResult, Failure, Global, complain, pause, run_folder};
 use crate::attempts::State;
 use crate::exit::Exit;
 use crate::files;
@@ -231,7 +231,7 @@ fn watch(survey: &mut Survey) {
         if survey.open() == 0 {
             break;
         }
-        pause();
+        pause(PERIOD);
         survey.refresh();
     }
     live.finish();
@@ -257,12 +257,4 @@ fn lines(survey: &Survey) -> String {
         text += &format!("\n  {count} failed: {why}");
     }
     text
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a live view of other processes waits by this machine's clock"
-)]
-fn pause() {
-    std::thread::sleep(PERIOD);
 }

@@ -8,7 +8,7 @@ use super::{CommandResult, Global};
 use crate::exit::Exit;
 use crate::folders::RunFolder;
 use crate::formats::print;
-use crate::run::run_as_child;
+use crate::run::{Asked, run_as_child};
 
 /// Run one trial for `aura run`, in a process of its own.
 #[derive(Clone, Debug, Args)]
@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Print how far it has come.
     #[arg(long)]
     progress: bool,
+    /// Print the engine's metrics with it.
+    #[arg(long)]
+    metrics: bool,
 }
 
 impl Arguments {
@@ -31,7 +34,12 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let folder = RunFolder::new(&self.folder);
         let targets = global.targets;
-        match run_as_child(&folder, &self.id, self.keep, self.progress, targets) {
+        let asked = Asked {
+            keep: self.keep,
+            progress: self.progress,
+            metrics: self.metrics,
+        };
+        match run_as_child(&folder, &self.id, asked, targets) {
             Ok(()) => Ok(Exit::Done),
             Err(message) => {
                 print(&message)?;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -111,10 +112,51 @@ fn plain(status: StatusCode, text: &str) -> Response<String> {
     response
 }
 
-/// Binds a listener of the calling runtime.
-///
-/// # Errors
-/// The address is in use, or is not one of this machine's.
-pub(crate) async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// A listener of this machine.
+pub(crate) struct Server(std::net::TcpListener);
+
+impl Server {
+    /// Listens at `address`; a port of 0 is replaced by a free one.
+    ///
+    /// # Errors
+    /// The address is in use, or is not one of this machine's.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(listener))
+    }
+
+    /// Where the metrics are.
+    ///
+    /// # Errors
+    /// The system does not name the listener's address.
+    pub(crate) fn url(&self) -> io::Result<String> {
+        let address = self.0.local_addr()?;
+        Ok(format!("http://{address}/metrics"))
+    }
+
+    /// Answers as [`serve`] does, in this thread, and polls `beside` meanwhile.
+    ///
+    /// # Errors
+    /// The system refuses what it takes to wait for connections.
+    pub(crate) fn answer(
+        self,
+        env: Env,
+        source: Source,
+        beside: impl Future<Output = Infallible>,
+    ) -> io::Result<Infallible> {
+        let io = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        io.block_on(async {
+            let listener = TcpListener::from_std(self.0)?;
+            let mut serving = pin!(serve(env, listener, source));
+            let mut beside = pin!(beside);
+            let never = poll_fn(|context| match serving.as_mut().poll(context) {
+                Poll::Ready(never) => match never {},
+                Poll::Pending => beside.as_mut().poll(context).map(Ok),
+            });
+            never.await
+        })
+    }
 }

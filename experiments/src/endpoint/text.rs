@@ -8,7 +8,8 @@
 use std::fmt;
 
 use aura_engine::{
-    Ailment, Health, Latency, METRICS, MetricEntry, MetricSource, Reading, TimedOperation,
+    Ailment, Health, Latency, LevelState, METRICS, MetricEntry, MetricSource, Reading,
+    TimedOperation,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -54,15 +55,25 @@ struct Collected {
 
 impl Collector for Collected {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.clock(&mut encoder)?;
         for entry in METRICS.iter() {
             self.number(&mut encoder, entry)?;
         }
+        self.levels(&mut encoder)?;
         self.latencies(&mut encoder)?;
         self.health(&mut encoder)
     }
 }
 
 impl Collected {
+    /// The time that rates are to be taken over: of a simulated engine, it is not the reader's.
+    fn clock(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "The engine's clock, from a moment of its own";
+        let unit = Unit::Seconds;
+        let metric = encoder.encode_descriptor("clock", help, Some(&unit), MetricType::Gauge)?;
+        ConstGauge::new(self.reading.at_nanos as f64 / 1e9).encode(metric)
+    }
+
     /// Writes a counter or a gauge.
     fn number(&self, encoder: &mut DescriptorEncoder<'_>, entry: &MetricEntry) -> fmt::Result {
         let metrics = &self.reading.metrics;
@@ -80,6 +91,30 @@ impl Collected {
             (MetricType::Counter, None) => ConstCounter::new(value).encode(metric),
             _ => ConstGauge::new(value).encode(metric),
         }
+    }
+
+    /// The state of each level.
+    fn levels(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        type Of = fn(&LevelState) -> u64;
+        let families: [(&str, &str, Option<Unit>, Of); 3] = [
+            ("level_runs", "Sorted runs of the level", None, |it| it.runs),
+            ("level_tables", "Tables of the level", None, |it| it.tables),
+            (
+                "level",
+                "Bytes of the level's tables",
+                Some(Unit::Bytes),
+                |it| it.bytes,
+            ),
+        ];
+        for (name, help, unit, of) in families {
+            let kind = MetricType::Gauge;
+            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), kind)?;
+            for (level, state) in self.reading.metrics.levels.iter().enumerate() {
+                let labels = [("level", level.to_string())];
+                ConstGauge::new(of(state)).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -176,6 +176,11 @@ impl Live {
         Self(bar(all, false, "{bar:40} {percent} %\n{msg}"))
     }
 
+    /// Begins a view of lines alone.
+    pub(crate) fn lines() -> Self {
+        Self(bar(0, false, "{msg}"))
+    }
+
     /// Shows that `done` are done, and `lines` about the rest.
     pub(crate) fn show(&self, done: u64, lines: &str) {
         self.0.set_position(done);

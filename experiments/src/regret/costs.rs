@@ -39,8 +39,7 @@ type Trials<'a> = BTreeMap<(&'a str, u64), BTreeMap<&'a str, Seconds>>;
 /// Reads what the trials of a sweep point paid.
 ///
 /// # Errors
-/// [`RegretError::NoSeed`] if no seed has results of every variant, and [`RegretError::NoDevice`]
-/// if the device's time has a price and a trial does not give it.
+/// [`RegretError::NoSeed`] if no seed has results of every variant.
 pub(super) fn of_point(
     rows: &[TidyRow],
     point: &Point,
@@ -68,9 +67,8 @@ pub(super) fn of_point(
     }
     let mut paid: BTreeMap<String, Vec<Paid>> = BTreeMap::new();
     for variant in variants {
-        let of_seed = |seed: &u64| paid_by(&trials[&(variant, *seed)], variant, price);
-        let all: Result<Vec<Paid>, RegretError> = seeds.iter().map(of_seed).collect();
-        paid.insert(variant.to_owned(), all?);
+        let of_seed = |seed: &u64| paid_by(&trials[&(variant, *seed)], price);
+        paid.insert(variant.to_owned(), seeds.iter().map(of_seed).collect());
     }
     // Other points may have other phases.
     let is_here = |phase: &&str| {
@@ -85,12 +83,9 @@ pub(super) fn of_point(
     })
 }
 
-/// What the trial with these windows paid.
-fn paid_by(
-    windows: &BTreeMap<&str, Seconds>,
-    variant: &str,
-    price: PriceConfig,
-) -> Result<Paid, RegretError> {
+/// What the trial with these windows paid. Where it is not known how long the device worked, a wait
+/// for the background, and the drain above all, counts as work of the device.
+fn paid_by(windows: &BTreeMap<&str, Seconds>, price: PriceConfig) -> Paid {
     let mut paid = Paid::default();
     for (name, seconds) in windows {
         let window = Window::named(name);
@@ -98,19 +93,16 @@ fn paid_by(
         if !is_phase && !matches!(window, Window::Step | Window::Drain) {
             continue;
         }
-        let mut cost = 0.0;
-        if price.device > 0.0 {
-            let busy = seconds.busy_ratio;
-            let busy = busy.ok_or_else(|| RegretError::NoDevice(variant.to_owned()))?;
-            cost += price.device * busy * seconds.duration;
-        }
+        let unknown = if is_phase { 0.0 } else { 1.0 };
+        let busy = seconds.busy_ratio.unwrap_or(unknown);
+        let mut cost = price.device * busy * seconds.duration;
         if is_phase {
             cost += price.client * seconds.duration;
             paid.phases.insert((*name).to_owned(), cost);
         }
         paid.total += cost;
     }
-    Ok(paid)
+    paid
 }
 
 impl Costs {

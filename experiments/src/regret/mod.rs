@@ -63,8 +63,9 @@ pub struct RegretConfig {
 pub struct PriceConfig {
     /// A second in which clients are served: the phases' time.
     pub client: f64,
-    /// A second in which a unit of the simulated device works, from the first phase to the end of
-    /// the drain.
+    /// A second in which a unit of the device works, from the first phase to the end of the drain:
+    /// without it what an arm puts off beyond its last phase is free. In the real world, where this
+    /// is not known, the waits for the background count in full, and the phases not.
     pub device: f64,
 }
 
@@ -72,7 +73,7 @@ impl Default for PriceConfig {
     fn default() -> Self {
         Self {
             client: 1.0,
-            device: 0.0,
+            device: 1.0,
         }
     }
 }
@@ -285,9 +286,6 @@ pub enum RegretError {
     /// No seed has results of every arm.
     #[error("{}: no seed has a result of every variant", shown(.0))]
     NoSeed(Point),
-    /// A price is asked for that the trials do not give.
-    #[error("regret.price.device: {} has no time of the device; only simulations have", .0)]
-    NoDevice(String),
 }
 
 fn shown(point: &Point) -> String {

@@ -50,7 +50,10 @@ fn config() -> RegretConfig {
     RegretConfig {
         still: vec!["lazy".to_owned(), "tidy".to_owned()],
         schedules: vec!["scheduled".to_owned()],
-        price: PriceConfig::default(),
+        price: PriceConfig {
+            client: 1.0,
+            device: 0.0,
+        },
     }
 }
 
@@ -115,6 +118,32 @@ fn the_drain_counts_where_the_device_has_a_price() {
         Admission::Unclear,
         "one seed admits nothing"
     );
+}
+
+#[test]
+fn what_is_left_to_the_drain_is_paid() {
+    let config = RegretConfig {
+        price: PriceConfig::default(),
+        ..config()
+    };
+    let mut rows = rows(&trials());
+    let regret = |rows: &[TidyRow]| {
+        let cells = cells(rows, &config).unwrap();
+        arm(&cells[0], "agent").regret.mean
+    };
+    let fair = regret(&rows);
+    // The agent's phases are as long as before, and its drain is longer.
+    let of_agent = |row: &&mut TidyRow| row.trial.variant == "agent" && row.name.phase == "drain";
+    let lengths = |row: &&mut TidyRow| row.name.metric == "run.duration_s";
+    for row in rows.iter_mut().filter(of_agent).filter(lengths) {
+        row.value = 5.0;
+    }
+    let lazy = regret(&rows);
+    assert!(lazy > fair + 0.1, "{lazy}, {fair}");
+    // Without times of the device, as in the real world, the drain counts in full.
+    rows.retain(|row| row.name.metric != "device.busy_ratio");
+    let real = regret(&rows);
+    assert!(real > fair + 0.1, "{real}, {fair}");
 }
 
 #[test]

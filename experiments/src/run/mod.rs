@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::attempts::{Attempt, Claim, Outcome};
+use crate::endpoint::Board;
 use crate::exit::Exit;
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
@@ -33,7 +34,7 @@ use crate::point::Point;
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
-use crate::trial::{self, Advance, Databases, Targets, TrialError, Watcher};
+use crate::trial::{self, Advance, Databases, Onlooker, Targets, TrialError, Watcher};
 
 pub use interrupt::Interrupt;
 pub use slices::run_slice;
@@ -62,6 +63,8 @@ pub struct RunOptions {
     pub programs: BTreeMap<String, PathBuf>,
     /// The job of a scheduler that this process belongs to; empty if none.
     pub job: String,
+    /// Where trials say how their engines are, if somebody looks.
+    pub board: Option<Arc<Board>>,
 }
 
 /// What became of a plan.
@@ -231,6 +234,7 @@ fn carry_out(
         programs: &options.programs,
         interrupt,
         progress: progress.clone(),
+        board: options.board.clone(),
         watch: Watch::default(),
         again,
         attempt: attempt(options, pending.len(), apart),
@@ -401,6 +405,7 @@ struct Runner<'a> {
     programs: &'a BTreeMap<String, PathBuf>,
     interrupt: &'a Interrupt,
     progress: Arc<Progress>,
+    board: Option<Arc<Board>>,
     watch: Watch,
     /// The trials that had a result before, and are run again.
     again: BTreeSet<&'a str>,
@@ -447,7 +452,7 @@ impl Runner<'_> {
         let databases = databases(folder, self.keep);
         let targets = self.targets;
         let stopped = AtomicBool::new(self.stop.is_some());
-        let progress = self.progress.clone();
+        let show = self.show();
         let (again, attempt) = (self.again.clone(), self.attempt.clone());
         let mut taken = Vec::new();
         parallel::for_each(
@@ -459,8 +464,8 @@ impl Runner<'_> {
                 }
                 let again = again.contains(trial.id.as_str());
                 turn(folder, trial, again, &attempt, &claim, interrupt, || {
-                    let watcher = progress.is_shown().then(|| watcher(&progress, trial));
-                    let run = || trial::run_among(targets, trial, experiment, &databases, watcher);
+                    let onlooker = show.onlooker(trial);
+                    let run = || trial::run_among(targets, trial, experiment, &databases, onlooker);
                     run_here(folder, trial, run, interrupt)
                 })
             },
@@ -518,6 +523,15 @@ impl Runner<'_> {
             }
         }
         self.progress.end(&label);
+        self.board.iter().for_each(|board| board.end(&label));
+    }
+
+    /// Where trials are shown.
+    fn show(&self) -> Show {
+        Show {
+            progress: self.progress.clone(),
+            board: self.board.clone(),
+        }
     }
 
     /// Runs a trial in a process of its own, which writes its result.
@@ -538,6 +552,9 @@ impl Runner<'_> {
         if self.progress.is_shown() {
             command.arg("--progress");
         }
+        if self.board.is_some() {
+            command.arg("--metrics");
+        }
         let mut child = command.spawn().map_err(TrialFailure::Process)?;
         let output = child.stdout.take();
         {
@@ -552,11 +569,8 @@ impl Runner<'_> {
         let mut message = String::new();
         if let Some(output) = output {
             // Returns when the process ends.
-            let label = trial.label();
-            let show = |advance: &Advance| {
-                let words = format!("{label}: {advance}");
-                self.progress.within(&label, advance.of_trial, words);
-            };
+            let (show, label) = (self.show(), trial.label());
+            let show = |advance: &Advance| show.advance(&label, advance);
             message = message_of(output, show).map_err(TrialFailure::Process)?;
         }
         let mut state = self.interrupt.state();
@@ -629,13 +643,32 @@ fn message_of(output: impl Read, show: impl Fn(&Advance)) -> io::Result<String> 
     Ok(message)
 }
 
-/// Shows how far a trial of this process has come.
-fn watcher(progress: &Arc<Progress>, trial: &PlannedTrial) -> Watcher {
-    let progress = progress.clone();
-    let label = trial.label();
-    Box::new(move |advance: &Advance| {
-        progress.within(&label, advance.of_trial, format!("{label}: {advance}"));
-    })
+/// Where it is shown how far trials have come, and how their engines are.
+#[derive(Clone)]
+struct Show {
+    progress: Arc<Progress>,
+    board: Option<Arc<Board>>,
+}
+
+impl Show {
+    fn advance(&self, label: &str, advance: &Advance) {
+        let words = format!("{label}: {advance}");
+        self.progress.within(label, advance.of_trial, words);
+        if let (Some(board), Some(text)) = (&self.board, &advance.metrics) {
+            board.show(label, text.clone());
+        }
+    }
+
+    /// Who looks on while a trial of this process runs; `None` if nobody does.
+    fn onlooker(&self, trial: &PlannedTrial) -> Option<Onlooker> {
+        let metrics = self.board.is_some();
+        if !metrics && !self.progress.is_shown() {
+            return None;
+        }
+        let (show, label) = (self.clone(), trial.label());
+        let watcher = Box::new(move |advance: &Advance| show.advance(&label, advance));
+        Some(Onlooker { watcher, metrics })
+    }
 }
 
 /// Runs a trial in this process and writes its result.
@@ -665,16 +698,25 @@ fn plan_of(folder: &RunFolder, id: &str) -> Result<Plan, String> {
     file.plan_of(range).map_err(in_words)
 }
 
-/// Runs the one trial that a parent process asks for. The process ends when its parent does. With
-/// `progress` it prints how far it has come, for its parent.
+/// What the process of a trial is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The database is kept.
+    pub keep: bool,
+    /// It prints how far it has come, for its parent.
+    pub progress: bool,
+    /// It prints the engine's metrics, too.
+    pub metrics: bool,
+}
+
+/// Runs the one trial that a parent process asks for. The process ends when its parent does.
 ///
 /// # Errors
 /// Why the trial has no result, in words.
 pub fn run_as_child(
     folder: &RunFolder,
     id: &str,
-    keep: bool,
-    progress: bool,
+    asked: Asked,
     targets: Targets,
 ) -> Result<(), String> {
     let plan = plan_of(folder, id)?;
@@ -689,10 +731,13 @@ pub fn run_as_child(
     let say: Watcher = Box::new(|advance: &Advance| {
         drop(io::stdout().write_all(advance.to_line().as_bytes()));
     });
-    let databases = databases(folder, keep);
-    let watcher = progress.then_some(say);
+    let databases = databases(folder, asked.keep);
+    let onlooker = (asked.progress || asked.metrics).then_some(Onlooker {
+        watcher: say,
+        metrics: asked.metrics,
+    });
     let experiment = &plan.experiment.name;
-    let result = trial::run_among(targets, trial, experiment, &databases, watcher)
+    let result = trial::run_among(targets, trial, experiment, &databases, onlooker)
         .map_err(|error| error.to_string())?;
     store_result(folder, trial, &result).map_err(|failure| failure.to_string())
 }
@@ -744,6 +789,7 @@ mod tests {
             window: "load".to_owned(),
             of_window: Some(0.5),
             of_trial,
+            metrics: None,
         };
         let output = format!(
             "{}it failed:\n{}no space",

@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
-use aura_engine::{EngineConfig, Event};
+use aura_engine::{EngineConfig, Event, EventKind};
 use aura_workloads::keyset::FileKeys;
 use aura_workloads::{Acknowledged, Inputs, OpKind, Phase, PhaseKind, Seed, Step, Workload, names};
 use tokio::sync::oneshot;
@@ -76,7 +76,7 @@ use shared_load::SharedLoad;
 
 pub use live::{LiveError, LiveResult, LiveSides, Look, run_live};
 pub use machine::Databases;
-pub use pulse::{Advance, Watcher};
+pub use pulse::{Advance, Onlooker, Watcher};
 pub use shared_load::{forget_loads, layout};
 pub use target::{Audit, Opening, Target, TargetDef, Targets};
 
@@ -186,7 +186,7 @@ pub fn run(
 }
 
 /// Runs one trial of an experiment on the target that its settings name, one of `targets`, and
-/// reports to `watcher` how far it has come.
+/// reports to `onlooker` how far it has come.
 ///
 /// # Errors
 /// [`TrialError`] if the engine fails, or returns a wrong answer.
@@ -195,7 +195,7 @@ pub fn run_among(
     planned: &PlannedTrial,
     experiment: &str,
     databases: &Databases,
-    watcher: Option<Watcher>,
+    onlooker: Option<Onlooker>,
 ) -> Result<TrialResult, TrialError> {
     let config = planned.settings()?;
     let target = targets.find(&config.target)?;
@@ -212,7 +212,7 @@ pub fn run_among(
         inputs: &inputs,
         shared: SharedLoad::of(&config, planned.seed, databases),
         root: Seed(planned.seed),
-        watcher,
+        onlooker,
     };
     let measured = target.run(&machine, &config, start);
     let fingerprint = machine.fingerprint();
@@ -329,18 +329,17 @@ struct Start<'a> {
     /// The load that it shares with others.
     shared: Option<SharedLoad>,
     root: Seed,
-    watcher: Option<Watcher>,
+    onlooker: Option<Onlooker>,
 }
 
-/// Reports to `watcher` how far the trial has come.
-fn watch(machine: &Machine, meter: &Arc<Meter>, watcher: Watcher) {
+/// Reports to `onlooker` how far the trial has come.
+fn watch(machine: &Machine, meter: &Arc<Meter>, onlooker: Onlooker) {
     let env = machine.env();
+    // A task of a simulation would be one of its events.
+    meter.watch(onlooker, env.clock.clone(), !machine.is_real());
     if machine.is_real() {
-        let report = pulse::report(Arc::downgrade(meter), env.clock, watcher);
+        let report = pulse::report(Arc::downgrade(meter), env.clock);
         env.tasks.spawn("progress", Box::pin(report));
-    } else {
-        // A task of a simulation would be one of its events.
-        meter.watch(watcher, env.clock);
     }
 }
 
@@ -370,8 +369,8 @@ fn measure<T: Target>(
 ) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve_with(start.inputs)?;
     let meter = Arc::new(Meter::new(extents(&workload)));
-    if let Some(watcher) = start.watcher {
-        watch(machine, &meter, watcher);
+    if let Some(onlooker) = start.onlooker {
+        watch(machine, &meter, onlooker);
     }
     let opened = (start.root, &meter);
     if let Some(shared) = &start.shared {
@@ -395,7 +394,7 @@ fn measure<T: Target>(
     let space = machine.block_on(space(&stage.engine))?;
     let operations = stage.operations.take().map(|it| it.take()).transpose();
     let operations = operations.map_err(TrialError::Recording)?;
-    let cache_trace = stage.recorder.map(|recorder| CacheTrace {
+    let cache_trace = stage.recorder.take().map(|recorder| CacheTrace {
         rate: config.record.cache,
         records: recorder.take(),
     });
@@ -493,6 +492,7 @@ impl<'a, T: Target> Stage<'a, T> {
             config,
             settings: engine_settings(config, root),
             observer: recorder.clone().map(|recorder| recorder as _),
+            watched: meter.shows_metrics(),
         };
         let boundary = Boundary {
             device: machine.stats(),
@@ -500,9 +500,14 @@ impl<'a, T: Target> Stage<'a, T> {
             ..Boundary::default()
         };
         let opened = machine.env().clock.now();
+        let engine = machine.block_on(async { Ok(T::open(opening).await?) })?;
+        if meter.shows_metrics() {
+            let shown = engine.clone();
+            meter.show(Some(Box::new(move || shown.vitals())));
+        }
         Ok(Self {
             machine,
-            engine: machine.block_on(async { Ok(T::open(opening).await?) })?,
+            engine,
             cache_bytes: config.engine.cache.size.as_u64(),
             root,
             slices: config.series_points as usize,
@@ -609,6 +614,8 @@ impl<'a, T: Target> Stage<'a, T> {
     /// What happened in the background since `start`.
     fn events(&self, start: u64) -> Vec<Event> {
         let events = self.engine.take_events().into_iter();
+        // Health is judged when somebody looks, and no part of what was measured.
+        let events = events.filter(|event| !matches!(event.kind, EventKind::Health { .. }));
         events.map(|event| since(event, start)).collect()
     }
 
@@ -707,6 +714,13 @@ impl<'a, T: Target> Stage<'a, T> {
             }
         }
         all.ok_or(TrialError::Client)
+    }
+}
+
+impl<T> Drop for Stage<'_, T> {
+    fn drop(&mut self) {
+        // What is shown would keep the engine open.
+        self.meter.show(None);
     }
 }
 

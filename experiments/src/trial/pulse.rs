@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aura_engine::env::Clock;
+use aura_engine::{Health, Reading};
 use serde::{Deserialize, Serialize};
+
+use crate::endpoint::open_metrics;
 
 /// Operations that a client does before it counts them: counting each would have clients share a
 /// cache line.
@@ -23,6 +26,17 @@ const MARK: &str = "progress ";
 /// Is called now and then while a trial runs.
 pub type Watcher = Box<dyn Fn(&Advance) + Send + Sync>;
 
+/// Who looks on while a trial runs.
+pub struct Onlooker {
+    /// What is called.
+    pub watcher: Watcher,
+    /// Whether it is shown the engine's metrics.
+    pub metrics: bool,
+}
+
+/// What an engine says of itself at the moment.
+pub(super) type Vitals = Box<dyn Fn() -> Option<(Reading, Health)> + Send + Sync>;
+
 /// How far a trial has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advance {
@@ -34,6 +48,9 @@ pub struct Advance {
     /// The share of the trial's operations that are done. A phase that only time ends counts as
     /// many as the load.
     pub of_trial: f64,
+    /// The engine's metrics as OpenMetrics text, if they are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 impl fmt::Display for Advance {
@@ -87,18 +104,16 @@ pub(super) struct Meter {
     done: AtomicU64,
     window: Mutex<Entered>,
     watched: OnceLock<Watched>,
+    /// The engine, while it is open and somebody may look at it.
+    vitals: Mutex<Option<Vitals>>,
 }
 
-/// Who is called as operations are done, and with which time.
+/// Who is called, with which time, and when.
 struct Watched {
-    watcher: Watcher,
+    onlooker: Onlooker,
     clock: Arc<dyn Clock>,
-}
-
-impl Watched {
-    fn report(&self, meter: &Meter) {
-        (self.watcher)(&meter.advance(self.clock.now()));
-    }
+    /// Whether it is called as operations are done and windows begin, rather than at times.
+    by_work: bool,
 }
 
 /// The window that a trial is in.
@@ -128,15 +143,53 @@ impl Meter {
                 ..Entered::default()
             }),
             watched: OnceLock::new(),
+            vitals: Mutex::default(),
         }
     }
 
-    /// Has `watcher` called as operations are done and windows begin, at the time of `clock`. In a
-    /// simulation, where a report at given times would be an event, this changes nothing that is
-    /// simulated.
-    pub(super) fn watch(&self, watcher: Watcher, clock: Arc<dyn Clock>) {
+    /// Has `onlooker` called by [`report`], at the time of `clock`; with `by_work`, also as
+    /// operations are done and windows begin. In a simulation, where a report at given times would
+    /// be an event, this changes nothing that is simulated.
+    pub(super) fn watch(&self, onlooker: Onlooker, clock: Arc<dyn Clock>, by_work: bool) {
         // There is one at most, which the caller knows.
-        drop(self.watched.set(Watched { watcher, clock }));
+        drop(self.watched.set(Watched {
+            onlooker,
+            clock,
+            by_work,
+        }));
+    }
+
+    /// Whether somebody looks at the engine's metrics.
+    pub(super) fn shows_metrics(&self) -> bool {
+        self.watched.get().is_some_and(|it| it.onlooker.metrics)
+    }
+
+    /// Reports how far the trial is, if somebody looks on.
+    fn report(&self) {
+        if let Some(watched) = self.watched.get() {
+            let mut advance = self.advance(watched.clock.now());
+            advance.metrics = self.shows_metrics().then(|| self.metrics()).flatten();
+            (watched.onlooker.watcher)(&advance);
+        }
+    }
+
+    fn report_by_work(&self) {
+        if self.watched.get().is_some_and(|watched| watched.by_work) {
+            self.report();
+        }
+    }
+
+    /// Shows onlookers another engine, or none any more.
+    pub(super) fn show(&self, vitals: Option<Vitals>) {
+        *self.vitals.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+    }
+
+    /// The engine's metrics as text, if it is open.
+    fn metrics(&self) -> Option<String> {
+        let vitals = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reading, health) = vitals.as_ref()?()?;
+        drop(vitals);
+        Some(open_metrics(reading, health))
     }
 
     /// Notes that a window begins.
@@ -150,19 +203,17 @@ impl Meter {
             seen: None,
         };
         drop(window);
-        if let Some(watched) = self.watched.get() {
-            watched.report(self);
-        }
+        self.report_by_work();
     }
 
     /// Counts operations that are done.
     pub(super) fn add(&self, operations: u64) {
         let before = self.done.fetch_add(operations, Ordering::Relaxed);
-        if let Some(watched) = self.watched.get() {
+        if self.watched.get().is_some() {
             let report =
                 |done: u64| u128::from(done) * u128::from(REPORTS) / u128::from(self.total.max(1));
             if report(before) != report(before + operations) {
-                watched.report(self);
+                self.report_by_work();
             }
         }
     }
@@ -187,14 +238,15 @@ impl Meter {
             window: window.name.clone(),
             of_window,
             of_trial: (passed / self.total.max(1) as f64).min(1.0),
+            metrics: None,
         }
     }
 }
 
-/// Reports to `watcher` until the meter is gone.
-pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>, watcher: Watcher) {
+/// Reports now and then, until the meter is gone.
+pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>) {
     while let Some(meter) = meter.upgrade() {
-        watcher(&meter.advance(clock.now()));
+        meter.report();
         drop(meter);
         clock.sleep(REPORTS_APART_NANOS).await;
     }
@@ -241,7 +293,11 @@ mod tests {
             noted.lock().expect("no panic").push(advance.of_trial);
         });
         let world = SimWorld::new(&SimConfig::default());
-        meter.watch(watcher, world.env().clock);
+        let onlooker = Onlooker {
+            watcher,
+            metrics: false,
+        };
+        meter.watch(onlooker, world.env().clock, true);
         meter.enter("load", &counted(100_000));
         for _ in 0..10_000 {
             meter.add(10);
@@ -282,6 +338,7 @@ mod tests {
             window: "load of \"x\"".to_owned(),
             of_window: Some(0.25),
             of_trial: 0.125,
+            metrics: Some("aura_clock_seconds 1\n# EOF\n".to_owned()),
         };
         let line = advance.to_line();
         assert_eq!(line.lines().count(), 1);

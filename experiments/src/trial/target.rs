@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use aura_engine::env::Env;
 use aura_engine::{
-    AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Metrics, Result,
-    Telemetry,
+    AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Health, Metrics,
+    Reading, Result, Telemetry,
 };
 
 use super::machine::Machine;
@@ -51,6 +51,11 @@ pub trait Target: Engine + Clone {
         Vec::new()
     }
 
+    /// What it says of itself, for who looks on; `None` if it says nothing.
+    fn vitals(&self) -> Option<(Reading, Health)> {
+        None
+    }
+
     /// Reads everything that can be reached. The database is at rest meanwhile.
     ///
     /// # Errors
@@ -70,7 +75,12 @@ pub struct Opening<'a> {
     pub settings: EngineConfig,
     /// What is notified of look-ups in the cache, if they are recorded.
     pub observer: Option<Arc<dyn CacheObserver>>,
+    /// Whether somebody looks at the engine's metrics while the trial runs.
+    pub watched: bool,
 }
+
+/// One of this number of operations of a kind is timed while somebody looks on.
+const TIMED_EVERY: u32 = 61;
 
 /// What reading a whole database found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +98,7 @@ impl Target for AuraEngine {
         // Every event of a phase is recorded, whatever their number.
         let telemetry = Telemetry {
             events: usize::MAX,
+            timed_every: if opening.watched { TIMED_EVERY } else { 0 },
             ..Telemetry::default()
         };
         let builder = EngineBuilder::new(opening.env, opening.directory)
@@ -114,6 +125,10 @@ impl Target for AuraEngine {
 
     fn take_events(&self) -> Vec<Event> {
         Self::take_events(self)
+    }
+
+    fn vitals(&self) -> Option<(Reading, Health)> {
+        Some((self.reading(), self.health()))
     }
 
     async fn audit(&self) -> Result<Audit> {

@@ -6,7 +6,7 @@ use aura_engine::{AuraEngine, Engine};
 
 use super::*;
 use crate::config::{self, RecordConfig, TargetOptions, WorldConfig};
-use crate::metrics::PhaseFacts;
+use crate::metrics::{self, PhaseFacts};
 use crate::plan::Plan;
 use crate::record::{OpClass, Window};
 
@@ -117,15 +117,20 @@ fn a_simulation_that_is_watched_is_the_same_and_says_how_far_it_has_come() {
     let watcher: Watcher = Box::new(move |advance: &Advance| {
         noted.lock().expect("no panic").push(advance.clone());
     });
+    let onlooker = Onlooker {
+        watcher,
+        metrics: true,
+    };
     let watched = run_among(
         Targets::default(),
         &plan.trials[0],
         "test",
         &databases,
-        Some(watcher),
+        Some(onlooker),
     );
     let watched = watched.expect("a simulation");
     assert_eq!(watched.manifest.fingerprint, alone.manifest.fingerprint);
+    assert_eq!(metrics::derive(&watched), metrics::derive(&alone));
     let seen = seen.lock().expect("no panic");
     assert!(seen.len() > 30, "{}", seen.len());
     assert!(seen.is_sorted_by(|a, b| a.of_trial <= b.of_trial));
@@ -135,6 +140,12 @@ fn a_simulation_that_is_watched_is_the_same_and_says_how_far_it_has_come() {
     );
     let last = seen.last().expect("reports");
     assert_eq!((last.window.as_str(), last.of_trial), ("verify", 1.0));
+    let metrics = last.metrics.as_deref().expect("the engine is open");
+    let whole = alone.phases.last().expect("the whole");
+    let gets = whole.after.counts.gets;
+    let line = format!("\naura_engine_gets_total {gets}\n");
+    assert!(metrics.contains(&line), "{gets}: {metrics}");
+    assert!(!metrics.contains("latency_seconds_count{operation=\"get\"} 0"));
 }
 
 #[test]

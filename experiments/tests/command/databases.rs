@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::{Engine, EngineBuilder, EngineConfig};
 use serde_json::Value;
 
-use crate::Lab;
+use crate::{Lab, SMALL};
 
 /// A database with 200 keys in one table, and 10 in its log only.
 fn database(lab: &Lab) -> PathBuf {
@@ -204,15 +205,70 @@ fn metrics_are_served_until_the_command_is_stopped() {
         answer(address, &request).expect("it listens")
     };
     let metrics = ask("/metrics", "GET");
+    let top = lab.aura(&["top", &url, "--once", "--every", "1ms", "--format", "json"]);
     let elsewhere = ask("/", "GET");
     let posted = ask("/metrics", "POST");
     serving.kill().expect("it runs");
     serving.wait().expect("it ends");
     assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
+    let tables = top
+        .rows()
+        .into_iter()
+        .find(|row| row["metric"] == "aura_tree_tables");
+    assert_eq!(tables.expect("a row")["value"], 1.0);
+    let ended = lab.aura(&["top", &url, "--once"]);
+    ended.refuses(3, &["nobody answers at", "the run may have ended"]);
     let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
     assert!(metrics.contains(kind), "{metrics}");
     assert!(metrics.contains("\naura_tree_tables 1\n"), "{metrics}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
     assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{elsewhere}");
     assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
+}
+
+#[test]
+fn a_database_can_be_watched() {
+    let lab = Lab::new();
+    database(&lab);
+    let rows = lab.json(0, &["top", "db", "--once", "--every", "1ms"]);
+    let tables = rows.iter().find(|row| row["metric"] == "aura_tree_tables");
+    assert_eq!(tables.expect("a row")["value"], 1.0);
+    let nothing = lab.aura(&["top", "elsewhere"]);
+    nothing.refuses(2, &["elsewhere serves no metrics", "--serve-metrics"]);
+    let format = lab.aura(&["top", "db", "--format", "csv"]);
+    format.refuses(2, &["--once prints rows"]);
+}
+
+#[test]
+fn a_run_shows_the_engine_of_a_trial_under_way() {
+    use std::io::{BufRead, BufReader};
+    let lab = Lab::new();
+    let config = lab.config(
+        "long.toml",
+        &SMALL.replace("operations = ", "operations = 1_000_"),
+    );
+    let mut command = lab.command(&["run", config, "--serve-metrics", "-j", "1"]);
+    let mut run = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut words = BufReader::new(run.stderr.take().expect("it is piped")).lines();
+    let url = words.find_map(|line| {
+        line.ok()?
+            .strip_prefix("metrics of a trial under way: ")
+            .map(str::to_owned)
+    });
+    let url = url.expect("the address is named");
+    let name = "long";
+    let endpoint = lab.path("results").join(name).join("endpoint");
+    assert_eq!(fs::read_to_string(endpoint).expect("it is named"), url);
+    // The first trial may not have begun.
+    let gets = std::iter::repeat_with(|| {
+        let rows = lab.json(0, &["top", name, "--once", "--every", "1ms"]);
+        let gets = rows
+            .iter()
+            .find(|row| row["metric"] == "aura_engine_gets_total");
+        gets.and_then(|row| row["value"].as_f64())
+    });
+    let seen = gets.flatten().find(|gets| *gets > 0.0);
+    run.kill().expect("it runs");
+    run.wait().expect("it ends");
+    assert!(seen.is_some());
 }

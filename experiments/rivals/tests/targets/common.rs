@@ -42,6 +42,7 @@ pub(crate) fn on<T: Target, F: Future<Output = ()>>(
         config,
         settings: config.engine.clone(),
         observer: None,
+        watched: false,
     };
     world.block_on(async {
         law(T::open(opening).await.expect("it opens")).await;
