@@ -1,7 +1,7 @@
 //! `aura top`: how a running engine is, in the terminal.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aura_engine::Engine;
@@ -65,7 +65,7 @@ enum Watched {
 }
 
 impl Watched {
-    fn find(global: &Global, target: &PathBuf) -> Result<Self, Failure> {
+    fn find(global: &Global, target: &Path) -> Result<Self, Failure> {
         if let Some(url) = target.to_str().and_then(url_of) {
             return Ok(Self::Endpoint(url));
         }
@@ -75,7 +75,7 @@ impl Watched {
         }
         let world = database::world()?;
         if database::is_database(&world.env(), target) {
-            let directory = target.clone();
+            let directory = target.to_owned();
             return Ok(Self::Database { world, directory });
         }
         Err(Failure::usage(
@@ -115,7 +115,7 @@ fn ask(url: &str) -> Result<String, ureq::Error> {
     agent.get(url).call()?.body_mut().read_to_string()
 }
 
-async fn text_of(env: &Env, directory: &std::path::Path) -> aura_engine::Result<String> {
+async fn text_of(env: &Env, directory: &Path) -> aura_engine::Result<String> {
     let engine = database::open_to_read(env, directory).await?;
     let text = open_metrics(engine.reading(), engine.health());
     engine.close().await?;

@@ -86,10 +86,10 @@ impl Sample {
     /// The least time in seconds below which `share` of the operations of `operation` stayed that
     /// were timed since `before`, by the bounds of the histogram; `None` if there were none.
     pub fn quantile(&self, before: &Self, operation: &str, share: f64) -> Option<f64> {
-        let prefix = format!("aura_operation_latency_seconds_bucket{{le=\"",);
+        let prefix = "aura_operation_latency_seconds_bucket{le=\"";
         let suffix = format!("\",operation=\"{operation}\"}}");
         let bound = |name: &str| -> Option<f64> {
-            let text = name.strip_prefix(&prefix)?.strip_suffix(&suffix)?;
+            let text = name.strip_prefix(prefix)?.strip_suffix(&suffix)?;
             match text {
                 "+Inf" => Some(f64::INFINITY),
                 text => text.parse().ok(),
