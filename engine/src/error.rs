@@ -75,6 +75,15 @@ pub enum Error {
         /// The directory that was opened.
         directory: PathBuf,
     },
+    /// A directory was opened as a split database that is another one or none, or as a database of
+    /// its own though it belongs to a split one.
+    #[error("{} cannot be opened so: {what}", directory.display())]
+    Split {
+        /// The directory that was opened.
+        directory: PathBuf,
+        /// The reason.
+        what: String,
+    },
     /// A key is empty or longer than 64 KiB.
     #[error("a key has 1 to 65,536 bytes, this one {bytes}")]
     KeySize {

@@ -38,6 +38,7 @@ mod models;
 mod ranges;
 mod read;
 mod recovery;
+mod split;
 mod state;
 mod storage;
 mod sync;
@@ -73,6 +74,9 @@ pub use metrics::{
 pub use models::{IndexRegistry, LevelIndexes, TableModel, inspect as inspect_indexes};
 pub use read::{Scan, Snapshot};
 pub use recovery::RecoveryReport;
+pub use split::api::{SplitBuilder, SplitEngine, SplitSide, SplitSnapshot};
+pub use split::log::SplitCounts;
+pub use split::scan::SplitScan;
 pub use storage::{
     Batch, Direction, EntryKind, KEY_BYTES_MAX, Key, Range, Sequence, VALUE_BYTES_MAX, Value,
     ValuePointer, Write,

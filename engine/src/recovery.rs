@@ -17,12 +17,13 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cache::BlockCache;
 use crate::compaction::Flusher;
 use crate::config::EngineConfig;
-use crate::directory::{FileKind, ReadAccess};
+use crate::directory::{FileKind, ReadAccess, Role};
 use crate::env::{BoxFuture, CpuWork, Env, spawn_all};
 use crate::error::{Error, Result};
 use crate::manifest::{Recovered, recover};
@@ -53,6 +54,15 @@ pub struct RecoveryReport {
     pub value_bytes: u64,
     /// Bytes of them that nothing points at: written by a batch that history does not hold.
     pub value_garbage_bytes: u64,
+}
+
+/// A batch of a log above the directory's own.
+#[derive(Clone)]
+pub(crate) struct LoggedWrites {
+    /// The encoded batch.
+    pub(crate) body: Bytes,
+    /// How many writes it has.
+    pub(crate) writes: u32,
 }
 
 /// What the logs of a directory held.
@@ -268,6 +278,36 @@ impl Replayed {
         Ok(dangling)
     }
 
+    /// Takes writes that another log holds, as if a log of this directory held them behind the
+    /// others.
+    pub(crate) fn take_logged(
+        &mut self,
+        env: &Env,
+        directory: &Path,
+        config: &EngineConfig,
+        logged: Vec<LoggedWrites>,
+    ) -> Result<()> {
+        let mut memtable = Memtable::new(config, 0);
+        let mut work = CpuWork::default();
+        for LoggedWrites { body, writes } in logged {
+            let first = self.sequence + 1;
+            let inserted = memtable.insert_batch(first, writes, &body, &mut work);
+            inserted.ok_or_else(|| {
+                let what = "a record's checksum holds, but it is not a batch";
+                Error::corruption(directory, 0, what)
+            })?;
+            self.report.batches += 1;
+            self.report.writes += u64::from(writes);
+            self.sequence += u64::from(writes);
+            if memtable.bytes() >= config.memtable.as_u64() {
+                self.push(mem::replace(&mut memtable, Memtable::new(config, 0)));
+            }
+        }
+        env.clock.charge(&work);
+        self.push(memtable);
+        Ok(())
+    }
+
     /// What was found, before anything is done about it.
     pub(crate) fn report(&self) -> RecoveryReport {
         let mut report = self.report.clone();
@@ -346,7 +386,7 @@ pub(crate) async fn read_moment(
 ) -> Result<Moment> {
     access
         .read(env, async || {
-            let recovered = recover(env, directory, cache).await?;
+            let recovered = recover(env, directory, cache, Role::Whole).await?;
             let replayed = replay(env, directory, config, &recovered, access.is_shared).await?;
             Ok(Moment {
                 recovered,
@@ -378,7 +418,7 @@ pub(crate) async fn make_tables(
             garbage.insert(found.file, parts);
         }
     }
-    if !wals.is_empty() || !tails.is_empty() {
+    if !wals.is_empty() || !tails.is_empty() || !replayed.memtables.is_empty() {
         flusher
             .flush_all(&replayed.memtables, &tails, garbage)
             .await?;

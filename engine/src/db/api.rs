@@ -216,18 +216,18 @@ impl Drop for Handle {
 }
 
 impl AuraEngine {
-    fn new(db: Arc<Db>) -> Self {
+    pub(super) fn new(db: Arc<Db>) -> Self {
         Self {
             handle: Arc::new(Handle { db }),
         }
     }
 
-    fn db(&self) -> &Db {
+    pub(super) fn db(&self) -> &Db {
         &self.handle.db
     }
 
     /// The engine, for calls that go on in a task.
-    fn shared(&self) -> &Arc<Db> {
+    pub(super) fn shared(&self) -> &Arc<Db> {
         &self.handle.db
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Db;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::write_registry;
-use crate::state::Lifecycle;
+use crate::state::Closing;
 
 impl Db {
     /// Stops the background tasks, waits for them, makes the logs durable and releases the
@@ -13,7 +13,7 @@ impl Db {
     pub(super) async fn close(self: &Arc<Self>) -> Result<()> {
         if !self.lifecycle.begin_closing() {
             self.wake_all();
-            let closing = close_in_task(self.clone(), Closing(self.lifecycle.clone()));
+            let closing = close_in_task(self.clone(), Closing::new(&self.lifecycle));
             let tasks = &self.core.env().tasks;
             tasks.spawn_on_thread("close", Box::pin(closing));
         }
@@ -58,15 +58,5 @@ async fn close_in_task(db: Arc<Db>, closing: Closing) {
     }
     db.lifecycle.release_directory();
     db.core.counters().end_events();
-    closing.0.set_closed(ended);
-}
-
-/// Closing that goes on. Who waits for it learns of its end even if its task does not come to it.
-struct Closing(Arc<Lifecycle>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let lost = Err(Error::Interrupted { work: "closing" });
-        self.0.set_closed(lost);
-    }
+    closing.ended(ended);
 }

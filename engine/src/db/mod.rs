@@ -6,6 +6,7 @@
 //! - [`retry`] tries failed work again, and goes on after a failure.
 //! - [`agent`] shows an agent each window of operations, and [`actions`] carries out what it
 //!   decides.
+//! - [`side`] is what a split database asks of its two engines.
 //! - [`figures`] reads the counters and the tree for `metrics`.
 //!
 //! The order of locks is at the head of `state/mod.rs`.
@@ -19,6 +20,7 @@ mod figures;
 mod merge_all;
 mod open;
 mod retry;
+pub(crate) mod side;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex};
 
 use super::Db;
 use super::figures::Watch;
+use super::side::Side;
 use crate::cache::{BlockCache, Observer};
 use crate::compaction::{Flusher, Scheduler};
 use crate::config::EngineConfig;
-use crate::directory::{FileKind, Files, read_access, take_lock, write_settings};
+use crate::directory::{FileKind, Files, Role, read_access, take_lock, write_settings};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Recovered, recover};
@@ -33,7 +34,7 @@ use crate::recovery::{Moment, RecoveryReport, Replayed, make_tables, read_moment
 use crate::state::{Core, Lifecycle, Policies, ReadState, Tree};
 use crate::storage::Sequence;
 use crate::wal::{LogPart, WalWriter};
-use crate::write::{CommitPipeline, Log};
+use crate::write::{AnyLogAbove, CommitPipeline, Log};
 
 /// What an engine needs before it looks at its directory.
 struct Prepared {
@@ -43,6 +44,7 @@ struct Prepared {
     policies: Policies,
     cache: Arc<BlockCache>,
     telemetry: Telemetry,
+    above: AnyLogAbove,
 }
 
 /// What an engine is given beside its settings.
@@ -52,6 +54,18 @@ pub(super) struct Extras {
     pub(super) observer: Option<Observer>,
     /// What is observed beyond the counters.
     pub(super) telemetry: Telemetry,
+    /// What a split database gives the engine if it is a side of one.
+    pub(super) side: Option<Side>,
+}
+
+impl Extras {
+    /// What the engine's directory is to its log.
+    fn role(&self) -> Role {
+        match self.side {
+            None => Role::Whole,
+            Some(_) => Role::Side,
+        }
+    }
 }
 
 impl Prepared {
@@ -66,6 +80,7 @@ impl Prepared {
             policies: Policies::build(&config)?,
             cache: Arc::new(cache),
             telemetry: extras.telemetry,
+            above: extras.side.map(|side| side.above),
             config,
         })
     }
@@ -93,6 +108,7 @@ impl Parts {
             policies,
             cache,
             telemetry,
+            above,
         } = self.prepared;
         let queues = config.value_log.queues;
         let log = Log::new(self.wal, queues, self.sequence, env.clock.now());
@@ -120,6 +136,7 @@ impl Parts {
             lifecycle.clone(),
             scheduler.clone(),
             log,
+            above,
         );
         Db {
             reader: Reader::new(core.clone(), tree.clone(), lifecycle.clone()),
@@ -135,13 +152,30 @@ impl Parts {
     }
 }
 
-/// Opens `directory`, creating it if it is not there.
+/// Opens `directory`, creating it if it is not there, and starts the tasks.
 pub(super) async fn open(
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
     extras: Extras,
 ) -> Result<Arc<Db>> {
+    let db = prepare(env, directory, config, extras).await?;
+    db.start()?;
+    Ok(db)
+}
+
+/// Opens `directory`, creating it if it is not there. No task runs yet.
+pub(super) async fn prepare(
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    mut extras: Extras,
+) -> Result<Arc<Db>> {
+    let role = extras.role();
+    let logged = extras
+        .side
+        .as_mut()
+        .map(|side| std::mem::take(&mut side.logged));
     let prepared = Prepared::new(&env, directory, config, extras)?;
     let Prepared {
         env,
@@ -153,14 +187,18 @@ pub(super) async fn open(
     Files::of(env).create_directory(directory)?;
     let directory_lock = take_lock(env, directory)?;
     let started = env.clock.now();
-    let recovered = recover(env, directory, cache).await?;
-    let replayed = replay(env, directory, config, &recovered, false).await?;
+    let recovered = recover(env, directory, cache, role).await?;
+    let mut replayed = replay(env, directory, config, &recovered, false).await?;
+    replayed.take_logged(env, directory, config, logged.unwrap_or_default())?;
     remove_leftovers(env, directory, &recovered, &replayed).await?;
 
     let wal_number = recovered.next_number;
     let next_number = wal_number + 2;
     let sequence = replayed.sequence.max(recovered.sequence);
-    let wal = WalWriter::create(env, directory, wal_number, sequence + 1, None).await?;
+    let wal = match role {
+        Role::Whole => WalWriter::create(env, directory, wal_number, sequence + 1, None).await?,
+        Role::Side => WalWriter::elsewhere(directory, wal_number),
+    };
     let base = Edit {
         // The old logs are needed until the memtables made of them are flushed: a crash now must
         // find them again.
@@ -199,9 +237,7 @@ pub(super) async fn open(
     };
     make_tables(&db.core, &flusher, &replayed, &recovered.wals).await?;
     db.recovered_since(started);
-    let db = Arc::new(db);
-    db.start()?;
-    Ok(db)
+    Ok(Arc::new(db))
 }
 
 impl Db {

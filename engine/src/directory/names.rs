@@ -1,8 +1,8 @@
 //! The names of a database's files. Every name that the engine gives is here.
 //!
 //! A file with a number has a [`FileKind`]; the others are [`CURRENT`], which names the manifest in
-//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], and [`UNFINISHED`],
-//! which marks a checkpoint that is not whole.
+//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], [`UNFINISHED`], which marks
+//! a checkpoint that is not whole, and [`SPLIT`] and [`SIDE`], which mark a split database.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,12 @@ pub(crate) const MODELS: &str = "MODELS.json";
 
 /// The file that a checkpoint has until it is whole.
 pub(crate) const UNFINISHED: &str = "CHECKPOINT.unfinished";
+
+/// The file that marks the directory of a split database, and says where its log begins.
+pub(crate) const SPLIT: &str = "SPLIT";
+
+/// The file that marks the directory of one side of a split database.
+pub(crate) const SIDE: &str = "SIDE";
 
 /// Files that are replaced whole: a new one is written under a temporary name, and renamed.
 pub(crate) const REPLACED: [&str; 3] = [CURRENT, SETTINGS, MODELS];

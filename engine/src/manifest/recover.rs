@@ -13,7 +13,8 @@ use super::{Version, format};
 use crate::cache::BlockCache;
 use crate::context::ReadContext;
 use crate::directory::{
-    CURRENT, FileKind, Files, NamedFile, REPLACED, UNFINISHED, numbered, temporary,
+    CURRENT, FileKind, Files, NamedFile, REPLACED, Role, UNFINISHED, check_role, numbered,
+    temporary,
 };
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -47,14 +48,16 @@ pub(crate) struct Recovered {
 /// Reads the set of live files of `directory`. An empty directory holds an empty set.
 ///
 /// # Errors
-/// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with file and
+/// I/O errors, [`Error::Split`] for another role, [`Error::Format`] for a newer format, and [`Error::Corruption`] with file and
 /// offset.
 pub(crate) async fn recover(
     env: &Env,
     directory: &Path,
     cache: &Arc<BlockCache>,
+    role: Role,
 ) -> Result<Recovered> {
     let names = Files::of(env).list(directory)?;
+    check_role(directory, &names, role)?;
     let manifest = if names.iter().any(|name| name == CURRENT) {
         Some(read_manifest(env, directory).await?)
     } else {
@@ -76,7 +79,7 @@ pub(crate) async fn recover(
     let sorted = state.sort_files(&names, in_force);
     // A log's name is durable before an edit names it as the start of history, and is removed only
     // after a later edit.
-    if !is_new && sorted.wals.first() != Some(&state.wal_min) {
+    if role == Role::Whole && !is_new && sorted.wals.first() != Some(&state.wal_min) {
         return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
     }
     Ok(Recovered {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::IndexBook;
 use crate::cache::no_cache;
-use crate::directory::{Files, MODELS, read_access};
+use crate::directory::{Files, MODELS, Role, read_access};
 use crate::env::{Env, bounded};
 use crate::error::Result;
 use crate::index::{IndexReport, TableLookups};
@@ -129,7 +129,9 @@ pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
     let access = read_access(env, directory)?;
     let cache = no_cache()?;
     let recovered = access
-        .read(env, async || recover(env, directory, &cache).await)
+        .read(env, async || {
+            recover(env, directory, &cache, Role::Whole).await
+        })
         .await?;
     let book = read_registry(env, directory, &recovered.version).await;
     Ok(report(&recovered.version, &book, env.clock.now()))

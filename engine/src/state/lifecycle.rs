@@ -169,7 +169,7 @@ impl Lifecycle {
     }
 
     /// Notes how closing ended, unless that is known already.
-    pub(crate) fn set_closed(&self, ended: Result<()>) {
+    fn set_closed(&self, ended: Result<()>) {
         self.closed.send_if_modified(|closed| {
             let is_first = closed.is_none();
             if is_first {
@@ -219,5 +219,27 @@ impl Drop for Uncut<'_> {
             self.lifecycle
                 .set_poison(&Error::Interrupted { work: self.work });
         }
+    }
+}
+
+/// Closing that goes on. Who waits for it learns of its end even if its task does not come to it.
+pub(crate) struct Closing(Arc<Lifecycle>);
+
+impl Closing {
+    /// Closing that begins now.
+    pub(crate) fn new(lifecycle: &Arc<Lifecycle>) -> Self {
+        Self(lifecycle.clone())
+    }
+
+    /// Notes how it has ended.
+    pub(crate) fn ended(self, ended: Result<()>) {
+        self.0.set_closed(ended);
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let lost = Err(Error::Interrupted { work: "closing" });
+        self.0.set_closed(lost);
     }
 }

@@ -15,7 +15,8 @@
 //! Who holds a lock of this list may take one below it, never one above:
 //!
 //! 1. `Db::merging`, held by the call that merges everything;
-//! 2. `CommitPipeline::log`, held by the leader of a commit group, and while a moment is taken;
+//! 2. `CommitPipeline::log`, held by the leader of a commit group, and while a moment is taken; if
+//!    the engine is a side of a split database, the lock on the log of that comes next;
 //! 3. `Tree::manifest`, held while an edit is made durable and takes effect;
 //! 4. `Scheduler::jobs`, held while a job is chosen and while one is given back;
 //! 5. the picker of [`Policies`], asked while a job is chosen.
@@ -35,7 +36,7 @@ mod tasks;
 mod tree;
 
 pub(crate) use core::Core;
-pub(crate) use lifecycle::{Lifecycle, Uncut};
+pub(crate) use lifecycle::{Closing, Lifecycle, Uncut};
 pub(crate) use overrides::Overrides;
 pub(crate) use policies::Policies;
 pub(crate) use read_state::ReadState;

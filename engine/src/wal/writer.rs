@@ -19,6 +19,8 @@ const OFTEN_BYTES_MAX: u64 = 16 << 10;
 /// A log file being written.
 pub(crate) struct WalWriter {
     number: u64,
+    /// Whether another log takes the records: this one has no file, and stays empty.
+    is_elsewhere: bool,
     file: NamedFile,
     buffer: Vec<u8>,
     /// Bytes of the append that has begun and not ended.
@@ -52,6 +54,7 @@ impl WalWriter {
         file.append(&buffer).await?;
         Ok(Self {
             number,
+            is_elsewhere: false,
             file,
             bytes: buffer.len() as u64,
             buffer: Vec::new(),
@@ -65,6 +68,7 @@ impl WalWriter {
     pub(crate) fn read_only(directory: &Path, number: u64) -> Self {
         Self {
             number,
+            is_elsewhere: false,
             file: NamedFile::unopened(&FileKind::Wal.path(directory, number)),
             bytes: 0,
             appending: 0,
@@ -74,8 +78,20 @@ impl WalWriter {
         }
     }
 
+    /// The log of a memtable whose records another log holds: nothing is ever written, and nothing
+    /// is left to be synced.
+    pub(crate) fn elsewhere(directory: &Path, number: u64) -> Self {
+        Self {
+            is_elsewhere: true,
+            ..Self::read_only(directory, number)
+        }
+    }
+
     /// Adds a record to the next append, and notes in it what is durable.
     pub(crate) fn stage(&mut self, record: &mut Record) {
+        if self.is_elsewhere {
+            return;
+        }
         record.synced = self.synced;
         record.encode(self.number, &mut self.buffer);
     }
@@ -83,6 +99,9 @@ impl WalWriter {
     /// Hands the staged records to the operating system in one append. `work` also counts what
     /// staging them took. What it returns belongs to [`end_append`](Self::end_append).
     pub(crate) fn begin_append(&mut self, work: &mut CpuWork) -> MaybeReady<io::Result<()>> {
+        if self.is_elsewhere {
+            return MaybeReady::ready(Ok(()));
+        }
         let bytes = self.buffer.len() as u64;
         work.bytes_checksummed += bytes;
         work.bytes_copied += bytes;
@@ -126,6 +145,11 @@ impl WalWriter {
     pub(crate) fn finish(&mut self) {
         self.file.file().finish();
         self.reserved = 0;
+    }
+
+    /// Returns the log's number.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Returns the bytes appended so far.

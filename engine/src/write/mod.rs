@@ -24,10 +24,12 @@
 //!
 //! - [`staged`] frames large values; [`group`] commits the writers that wait, as one; [`alone`]
 //!   commits a writer who need not wait.
+//! - [`above`] is a log that several engines share, in place of their own.
 //! - [`log`] is what a group appends to; [`seal`] ends a memtable and its log.
 //! - [`solitude`] decides in which thread a commit waits for its sync.
 //! - [`stall`] makes writers wait when the background cannot keep up.
 
+mod above;
 mod alone;
 mod group;
 mod log;
@@ -40,8 +42,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub(crate) use self::above::{AnyLogAbove, LogAbove};
 use self::alone::LoneCommit;
 use self::group::{CommitQueue, LEADING, Lead, Request};
 pub(crate) use self::log::Log;
@@ -70,6 +74,8 @@ pub(crate) struct CommitPipeline {
     tree: Arc<Tree>,
     lifecycle: Arc<Lifecycle>,
     scheduler: Arc<Scheduler>,
+    /// The log that takes the records in place of the engine's own.
+    above: AnyLogAbove,
     /// Whether each commit waits for the device (`wal.sync = "always"`).
     syncs_always: bool,
     /// Whether those wait in the writer's thread.
@@ -83,13 +89,14 @@ pub(crate) struct CommitPipeline {
 }
 
 impl CommitPipeline {
-    /// A pipeline that goes on with `log`.
+    /// A pipeline that goes on with `log`; its records go to the log `above`, if there is one.
     pub(crate) fn new(
         core: Arc<Core>,
         tree: Arc<Tree>,
         lifecycle: Arc<Lifecycle>,
         scheduler: Arc<Scheduler>,
         log: Log,
+        above: AnyLogAbove,
     ) -> Self {
         Self {
             syncs_always: core.config().wal.sync == SyncPolicy::Always,
@@ -98,6 +105,7 @@ impl CommitPipeline {
             tree,
             lifecycle,
             scheduler,
+            above,
             queue: Mutex::new(CommitQueue::default()),
             separated: AtomicU64::new(0),
             log: Arc::new(tokio::sync::Mutex::new(log)),
@@ -106,15 +114,21 @@ impl CommitPipeline {
 
     /// Commits a batch.
     pub(crate) async fn write(self: &Arc<Self>, batch: Batch) -> Result<()> {
+        let writes = batch.len() as u32;
+        self.write_body(batch.into_body(), writes).await
+    }
+
+    /// Commits an encoded batch of `writes` writes.
+    pub(crate) async fn write_body(self: &Arc<Self>, body: Bytes, writes: u32) -> Result<()> {
         self.lifecycle.check_writable()?;
-        if batch.is_empty() {
+        if writes == 0 {
             return Ok(());
         }
         let mut work = CpuWork {
             operations: 1,
             ..CpuWork::default()
         };
-        let staged = self.stage(batch, &mut work);
+        let staged = self.stage(body, writes, &mut work);
         self.commit_staged(staged, &work).await
     }
 

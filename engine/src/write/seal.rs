@@ -39,6 +39,9 @@ impl CommitPipeline {
 
     /// Seals the active memtable.
     pub(super) async fn seal(&self, log: &mut Log) -> Result<()> {
+        if let Some(above) = &self.above {
+            above.sync_all().await?;
+        }
         let syncs = self.core.config().wal.sync != SyncPolicy::Never;
         if syncs {
             // What the old log holds must be durable before the new one is: recovery is to a
@@ -46,14 +49,7 @@ impl CommitPipeline {
             self.sync_log(log).await?;
         }
         let number = self.tree.new_number();
-        let next = WalWriter::create(
-            self.core.env(),
-            self.core.directory(),
-            number,
-            log.sequence + 1,
-            Some(&log.wal),
-        )
-        .await?;
+        let next = self.next_wal(log, number).await?;
         std::mem::replace(&mut log.wal, next).finish();
         if syncs {
             self.core.sync_directory().await?;
@@ -64,6 +60,21 @@ impl CommitPipeline {
         self.tree.change(|state| state.with_active(active));
         self.lifecycle.signals().work_is_due();
         Ok(())
+    }
+
+    /// The log of the next memtable.
+    async fn next_wal(&self, log: &Log, number: u64) -> Result<WalWriter> {
+        let directory = self.core.directory();
+        if self.above.is_some() {
+            return Ok(WalWriter::elsewhere(directory, number));
+        }
+        let first = log.sequence + 1;
+        WalWriter::create(self.core.env(), directory, number, first, Some(&log.wal)).await
+    }
+
+    /// Whether the memtables have no logs of their own.
+    pub(crate) fn logs_above(&self) -> bool {
+        self.above.is_some()
     }
 
     /// Seals the active memtable and begins a new log, after a failure that leaves nothing of the
@@ -242,6 +253,9 @@ impl CommitPipeline {
     /// Makes the logs durable whose memtables will not be flushed, and notes in the manifest how
     /// far all logs are durable: damage to them is not taken for a torn end. For closing.
     pub(crate) async fn remember_logs(&self) -> Result<()> {
+        if self.logs_above() {
+            return Ok(());
+        }
         let mut parts = self.sync_sealed_logs().await?;
         let syncs = self.core.config().wal.sync != SyncPolicy::Never;
         parts.push(match syncs {

@@ -183,9 +183,7 @@ impl CommitPipeline {
     }
 
     /// Compresses and frames the values of a batch that go to the value log.
-    pub(super) fn stage(&self, batch: Batch, work: &mut CpuWork) -> Staged {
-        let writes = batch.len() as u32;
-        let body = batch.into_body();
+    pub(super) fn stage(&self, body: Bytes, writes: u32, work: &mut CpuWork) -> Staged {
         let mut staged = Staged {
             writes,
             ..Staged::default()

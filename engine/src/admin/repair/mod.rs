@@ -34,7 +34,9 @@ use crate::cache::no_cache;
 use crate::compaction::{NewFile, NewTables, VersionFilter};
 use crate::config::EngineConfig;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, numbered, take_lock};
+use crate::directory::{
+    CURRENT, FileKind, Files, ReadAccess, Role, UNFINISHED, check_role, numbered, take_lock,
+};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
@@ -159,7 +161,7 @@ pub(crate) async fn repair(
 ) -> Result<RepairReport> {
     config.validate()?;
     let env = &bounded(env, u64::from(config.max_open_files));
-    Files::of(env).list(directory)?;
+    check_role(directory, &Files::of(env).list(directory)?, Role::Whole)?;
     let _lock = take_lock(env, directory)?;
     if !dry_run {
         remove_unwritten(env, directory)?;

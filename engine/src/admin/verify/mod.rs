@@ -249,7 +249,7 @@ pub(crate) async fn take_moment(
     let names = Files::of(env).list(core.directory())?;
     let ends = ends(&state)?;
     let mut logs: BTreeMap<u64, u64> = BTreeMap::new();
-    if !lifecycle.is_read_only() {
+    if !lifecycle.is_read_only() && !commits.logs_above() {
         let sealed = state.sealed.iter();
         logs.extend(sealed.map(|memtable| (memtable.wal, u64::MAX)));
         logs.insert(state.active.wal, log.wal_bytes());
