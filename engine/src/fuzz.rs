@@ -18,6 +18,7 @@ use crate::config::Compression;
 use crate::env::CpuWork;
 use crate::manifest::{AddedTable, Edit, format as version};
 use crate::ranges::RangeTombstone;
+use crate::split::format as split;
 use crate::storage::{Batch, BatchReader, Entry, EntryKind, ValuePointer};
 use crate::table::block::{Block, BlockBuilder};
 use crate::table::format as sst;
@@ -206,6 +207,39 @@ fn log_headers_and_records() {
         let mut again = Vec::new();
         read.encode(log, &mut again);
         assert_eq!(again, mutated[..end]);
+    });
+}
+
+#[test]
+fn markers_of_split_databases() {
+    each_input(|chance| {
+        let marker = split::SplitMarker {
+            hash_seed: chance.number(),
+            first_log: chance.number() >> 16,
+            durable: LogPart {
+                log: chance.number() >> 16,
+                bytes: chance.number(),
+            },
+        };
+        assert_eq!(split::SplitMarker::decode(&marker.encode()), Some(marker));
+        let side = split::SideMarker {
+            hash_seed: chance.number(),
+            side: chance.number(),
+        };
+        assert_eq!(split::SideMarker::decode(&side.encode()), Some(side));
+        for bytes in [marker.encode(), side.encode()] {
+            let mut mutated = chance.mutated(&bytes).to_vec();
+            if let Some(covered) = mutated.len().checked_sub(4) {
+                let checksum = crc32c::crc32c(&mutated[..covered]);
+                mutated[covered..].copy_from_slice(&checksum.to_le_bytes());
+            }
+            if let Some(read) = split::SplitMarker::decode(&mutated) {
+                assert_eq!(read.encode(), mutated);
+            }
+            if let Some(read) = split::SideMarker::decode(&mutated) {
+                assert_eq!(read.encode(), mutated);
+            }
+        }
     });
 }
 

@@ -7,6 +7,7 @@ use super::Split;
 use super::log::SplitCounts;
 use super::moment::Pair;
 use super::open::Opening;
+use super::parts::Halves;
 use super::scan::SplitScan;
 use crate::admin::verify::VerifyReport;
 use crate::config::EngineConfig;
@@ -151,9 +152,11 @@ impl SplitEngine {
     /// The state of this moment, readable for as long as it is held. Each batch is in it whole, or
     /// not at all.
     pub fn snapshot(&self) -> SplitSnapshot {
+        let split = self.split();
         SplitSnapshot {
-            engine: self.clone(),
-            pair: self.split().published.pair(),
+            halves: split.halves,
+            lifecycle: split.lifecycle.clone(),
+            pair: split.published.pair(),
         }
     }
 
@@ -207,18 +210,11 @@ impl SplitEngine {
         let parts = split.halves.divide(batch.into_body(), writes);
         let parts = parts.expect("a batch is well formed");
         let touched = [parts.sides[0].is_some(), parts.sides[1].is_some()];
-        let begun = split
-            .sides
-            .iter()
-            .zip(touched)
-            .map(|(side, touched)| touched.then(|| (side, side.begin(operation))));
-        let begun: [_; 2] = std::array::from_fn({
-            let mut begun = begun;
-            move |_| begun.next().flatten()
-        });
+        let begin = |side: usize| touched[side].then(|| split.sides[side].begin(operation));
+        let timings = [begin(0), begin(1)];
         let committed = split.commit(parts).await;
-        for (side, timing) in begun.into_iter().flatten() {
-            side.end(&timing);
+        for (side, timing) in split.sides.iter().zip(&timings) {
+            timing.iter().for_each(|timing| side.end(timing));
         }
         committed
     }
@@ -284,7 +280,8 @@ impl Engine for SplitEngine {
 /// A view of a split database at one moment: of both sides, between two batches.
 #[derive(Clone)]
 pub struct SplitSnapshot {
-    engine: SplitEngine,
+    halves: Halves,
+    lifecycle: Arc<Lifecycle>,
     pair: Arc<Pair>,
 }
 
@@ -294,13 +291,12 @@ impl SplitSnapshot {
     /// # Errors
     /// Those of [`Engine::get`].
     pub async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.pair[self.engine.side_of(key)].get(key).await
+        self.pair[self.halves.side_of(key)].get(key).await
     }
 
     /// Scans the rows of `range` at the snapshot's moment.
     pub fn scan(&self, range: Range, direction: Direction) -> SplitScan {
-        let lifecycle: &Arc<Lifecycle> = &self.engine.split().lifecycle;
-        SplitScan::new(&self.pair, lifecycle, range, direction)
+        SplitScan::new(&self.pair, &self.lifecycle, range, direction)
     }
 }
 

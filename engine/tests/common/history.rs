@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimWorld;
 use aura_engine::{
-    AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, Value,
+    AuraEngine, Cursor, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, Value,
 };
 
 use super::run;
@@ -60,7 +60,7 @@ pub(crate) async fn open(env: &Env, config: &EngineConfig) -> Result<AuraEngine,
 }
 
 /// Reads every row of a scan.
-pub(crate) async fn contents(engine: &AuraEngine, direction: Direction) -> Result<Model, Error> {
+pub(crate) async fn contents<E: Engine>(engine: &E, direction: Direction) -> Result<Model, Error> {
     let mut model = Model::new();
     let mut scan = engine.scan(Range::all(), direction);
     while let Some((key, value)) = scan.next().await? {
