@@ -11,13 +11,13 @@ use crate::common::{repeatable, run, seeds, sim, sim_config, tried};
 use crate::recorded::{POLICIES, Recorded, check_recovery, open, small, tour};
 
 /// Writes of the workload that is crashed at every call.
-const WRITES: u64 = 56;
+const WRITES: u64 = 80;
 
 /// Runs the workload once undisturbed, and checks that it goes everywhere. Returns its I/O calls.
-fn calls_of(seed: u64, sides: &[EngineConfig; 2], writes: u64) -> u64 {
+fn calls_of(seed: u64, sides: &[EngineConfig; 2]) -> u64 {
     let world = sim(seed);
     let mut db = Recorded::new(world.env(), sides.clone(), Arc::default());
-    run(&world, tour(&mut db, seed, writes)).unwrap();
+    run(&world, tour(&mut db, seed, WRITES)).unwrap();
     let [closed, removed] = db.logs;
     assert!(
         closed > 0 && removed > 0,
@@ -28,7 +28,7 @@ fn calls_of(seed: u64, sides: &[EngineConfig; 2], writes: u64) -> u64 {
 
 fn crash_everywhere(seed: u64) {
     let sides = small(POLICIES[seed as usize % 4]);
-    let calls = calls_of(seed, &sides, WRITES);
+    let calls = calls_of(seed, &sides);
     for call in 1..=calls {
         let world = sim(seed);
         world.crash_at(call);

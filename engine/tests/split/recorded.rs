@@ -203,7 +203,7 @@ pub(crate) async fn tour(db: &mut Recorded, seed: u64, writes: u64) -> Outcome {
     db.open().await?;
     for step in 1..=writes {
         db.write(&mut chance, 60).await?;
-        if step == writes / 4 {
+        if step == writes / 4 || step == writes * 9 / 10 {
             db.flush().await?;
         }
         if step == writes / 2 {
