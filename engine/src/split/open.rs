@@ -166,10 +166,9 @@ impl Opening {
     async fn read_logs(&self, marker: SplitMarker, halves: Halves) -> Result<ReadLogs> {
         let files = Files::of(&self.env);
         let names = files.list(&self.directory)?;
-        let logs = names.iter().filter_map(|name| FileKind::parse(name));
+        let logs = numbered(&names, None).into_iter();
         let logs = logs.filter(|(kind, _)| *kind == FileKind::Wal);
         let mut numbers: Vec<u64> = logs.map(|(_, number)| number).collect();
-        numbers.sort_unstable();
         self.remove_old(&mut numbers, marker.first_log).await?;
         if marker.first_log > 0 && numbers.first() != Some(&marker.first_log) {
             let path = FileKind::Wal.path(&self.directory, marker.first_log);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aura_engine::env::sim::{CrashMode, FaultKind, SimWorld};
-use aura_engine::{Direction, Engine, EngineConfig, Error};
+use aura_engine::{Direction, Engine, EngineConfig, Error, SyncPolicy};
 
 use crate::common::cancel::{Calls, Cut, GivenUp};
 use crate::common::history::contents;
@@ -67,6 +67,41 @@ fn crash_everywhere(seed: u64) {
 fn a_crash_at_every_call_recovers_to_a_prefix_with_everything_durable() {
     for seed in seeds(4) {
         repeatable(seed, || crash_everywhere(seed));
+    }
+}
+
+/// A process ends; the next one opens what it left, part of which is in the memory of the system
+/// only, and the machine crashes at every call of that.
+fn crash_opening_everywhere(seed: u64) {
+    let sides = small(SyncPolicy::Never);
+    for call in 1.. {
+        let world = sim(seed);
+        let mut db = Recorded::new(world.env(), sides.clone(), Arc::default());
+        run(&world, async {
+            db.begin(seed, 12).await.unwrap();
+            db.engine = None;
+            // Its tasks see that nobody can call them.
+            world.env().clock.sleep(1_000_000_000).await;
+            world.crash_at(world.io_count() + call);
+            let _ = open(&world.env(), &sides).await;
+        });
+        if !world.crashed() {
+            assert!(call > 20, "seed {seed}: opening made {call} calls only");
+            break;
+        }
+        for mode in CrashMode::ALL {
+            let image = world.crash_image(mode, seed ^ call).unwrap();
+            let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+            let what = || format!("seed {seed}, {mode:?} at call {call} of opening");
+            check_recovery(&world, &sides, &db.history, 0, &what);
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_every_call_of_an_opening_that_reads_from_memory_leaves_a_prefix() {
+    for seed in seeds(2) {
+        repeatable(seed, || crash_opening_everywhere(seed));
     }
 }
 

@@ -88,6 +88,16 @@ impl Recorded {
         Ok(())
     }
 
+    /// Opens the database and makes random writes.
+    pub(crate) async fn begin(&mut self, seed: u64, writes: u64) -> Outcome {
+        self.open().await?;
+        let mut chance = Chance::new(seed);
+        for _ in 0..writes {
+            self.write(&mut chance, 60).await?;
+        }
+        Ok(())
+    }
+
     async fn close(&mut self) -> Outcome {
         let engine = self.engine();
         let closing = Box::pin({
