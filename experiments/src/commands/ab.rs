@@ -39,6 +39,7 @@ Examples:
   aura ab mine.toml --aa --pairs 20                        what this machine can see
   aura ab disk.toml -b engine.cache.eviction=lru --shared-load
   aura ab disk.toml -b engine.compaction.level0_trigger=8 --live
+  aura ab disk.toml -b engine.cache.size=64MiB --live --design split
 
 A is the first config's baseline. B is the second config's; or the same config with what -b sets; or
 its other variant. A side is one point: of a config that sweeps, -s, -a or -b of each swept key says
@@ -60,6 +61,15 @@ each. Blocks of A against A come first. It ends when the primary metrics are dec
 confidence sequence from the tenth block on; after --pairs blocks (60); and sooner if B does harm: a
 harmless B is stopped in at most 5 % of comparisons, and one that is worse by more than --harm in
 every block after six to eight.
+
+--live --design split runs A and B at the same time: the keys are divided by hash, each half is a
+tree of its own under one log, with half of its side's cache, memtable and I/O limit. For caches,
+filters, indexes and layouts, also those that a running engine cannot change. First A has both
+halves, for as many windows as --pairs; then the database is loaded afresh, with B on a half that is
+drawn. A pair is a window: what B's half differs by from A's, less what it differed by in the same
+window under A and A. Only what each side counts for itself can be compared: reads, hits, bytes, and
+latencies of reads and writes of one key; not the throughput, which is of the whole. The sides share
+one log, device and CPU.
 
 Prints one row per metric: both means, the effect with its 95 % interval, the p-value and the
 verdict. The answer in words follows on standard error, and what as many pairs could have seen.

@@ -1,4 +1,4 @@
-//! Two settings compared on one running engine: a switchback.
+//! Two settings compared on one running engine: a switchback. [`split`] is the other design.
 //!
 //! ```text
 //!   a switch to B and back --washout--> A against A --> blocks of one A and one B --> verdict
@@ -25,6 +25,7 @@
 
 mod guard;
 mod recovery;
+pub mod split;
 
 #[cfg(test)]
 mod tests;
@@ -102,7 +103,8 @@ pub enum Stop {
     Asked,
 }
 
-/// A live comparison: which side comes next, and when it ends.
+/// A live comparison: which side comes next, and when it ends. In a [`split`] both sides come at
+/// once, and a block is one window.
 #[derive(Debug)]
 pub struct Switchback {
     design: Design,

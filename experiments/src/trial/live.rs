@@ -14,7 +14,7 @@ use crate::config::TrialConfig;
 use crate::live::{Design, Side, Stop, Switchback, recovery};
 use crate::metrics;
 use crate::plan::PlannedTrial;
-use crate::record::{Measures, SpaceMeasure, TrialResult, World};
+use crate::record::{Measures, MetricRow, SpaceMeasure, TrialResult, World};
 use crate::store::{TidyRow, tidy};
 
 /// Why a live comparison has no result.
@@ -115,7 +115,7 @@ pub fn run_live(
 }
 
 /// Refuses sides that one running engine cannot be switched between.
-fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveError> {
+pub(super) fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveError> {
     if a.target != "aura" || b.target != "aura" {
         return Err(LiveError::Sides(
             "only AuraDB's settings can be switched while it runs",
@@ -130,7 +130,7 @@ fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveError> {
 }
 
 /// The phase that windows repeat.
-fn template(workload: &Workload, named: Option<&str>) -> Result<Phase, LiveError> {
+pub(super) fn template(workload: &Workload, named: Option<&str>) -> Result<Phase, LiveError> {
     let mut phases = workload.phases.iter();
     let is_it = |phase: &&Phase| match named {
         Some(name) => phase.name == name,
@@ -159,7 +159,10 @@ fn template(workload: &Workload, named: Option<&str>) -> Result<Phase, LiveError
 }
 
 /// A trial without windows yet.
-fn empty_trial(planned: &PlannedTrial, config: &TrialConfig) -> Result<TrialResult, TrialError> {
+pub(super) fn empty_trial(
+    planned: &PlannedTrial,
+    config: &TrialConfig,
+) -> Result<TrialResult, TrialError> {
     let bandwidth = config.world.device.model.write_bandwidth;
     let simulated = config.world.kind == World::Simulated;
     Ok(TrialResult {
@@ -276,7 +279,14 @@ impl Live<'_> {
             self.window(&name, window)?;
             names.push((name, side));
         }
-        Ok(self.rows(&names, number as u64 + 1))
+        let measured = metrics::derive(&self.trial);
+        let mut rows = Vec::new();
+        for (name, side) in names {
+            let of_window = measured.iter().filter(|row| row.phase == name);
+            let place = (side, number as u64 + 1);
+            rows.extend(rows_of(&self.trial, of_window, place, &self.template));
+        }
+        Ok(rows)
     }
 
     /// Sets the engine to a side.
@@ -299,34 +309,32 @@ impl Live<'_> {
         Ok(())
     }
 
-    /// The rows of two windows: their variants are sides, their seed is the block, and their phase
-    /// is the one that they repeat.
-    fn rows(&self, names: &[(String, Side)], block: u64) -> Vec<TidyRow> {
-        let measured = metrics::derive(&self.trial);
-        let mut rows = Vec::new();
-        for (name, side) in names {
-            let mut manifest = self.trial.manifest.clone();
-            side.name().clone_into(&mut manifest.variant);
-            manifest.seed = block;
-            let of_window = measured.iter().filter(|row| row.phase == *name);
-            let of_window: Vec<_> = of_window
-                .map(|row| {
-                    let mut row = row.clone();
-                    row.phase.clone_from(&self.template.name);
-                    row
-                })
-                .collect();
-            rows.extend(tidy(&manifest, &of_window));
-        }
-        rows
-    }
-
     /// Pays what is left to do, reads everything, and closes the database.
     fn end(mut self) -> Result<(), TrialError> {
         self.stage.drain()?;
         self.stage.machine.block_on(space(&self.stage.engine))?;
         Ok(())
     }
+}
+
+/// The rows of a window: their variant is the side, their seed is the block, and their phase is the
+/// one that windows repeat.
+pub(super) fn rows_of<'a>(
+    trial: &TrialResult,
+    measured: impl Iterator<Item = &'a MetricRow>,
+    (side, block): (Side, u64),
+    template: &Phase,
+) -> Vec<TidyRow> {
+    let mut manifest = trial.manifest.clone();
+    side.name().clone_into(&mut manifest.variant);
+    manifest.seed = block;
+    let of_phase = |row: &MetricRow| {
+        let mut row = row.clone();
+        row.phase.clone_from(&template.name);
+        row
+    };
+    let rows: Vec<_> = measured.map(of_phase).collect();
+    tidy(&manifest, &rows)
 }
 
 /// Half as long again as the longer switch took, and at least a twentieth of a window; a whole

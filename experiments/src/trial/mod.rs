@@ -28,11 +28,13 @@ mod client;
 mod contents;
 mod host;
 mod live;
+mod live_split;
 mod machine;
 mod operation_recorder;
 mod pulse;
 mod series;
 mod shared_load;
+mod split_target;
 #[cfg(test)]
 mod steady;
 mod target;
@@ -75,6 +77,7 @@ use series::{Sample, Sampler};
 use shared_load::SharedLoad;
 
 pub use live::{LiveError, LiveResult, LiveSides, Look, run_live};
+pub use live_split::{run_split, split_budgets};
 pub use machine::Databases;
 pub use pulse::{Advance, Onlooker, Watcher};
 pub use shared_load::{forget_loads, layout};
@@ -482,7 +485,18 @@ impl<'a, T: Target> Stage<'a, T> {
         machine: &'a Machine,
         config: &TrialConfig,
         workload: &'a Workload,
+        start: (Seed, &Arc<Meter>),
+    ) -> Result<Self, TrialError> {
+        Self::open_sides(machine, config, workload, start, None)
+    }
+
+    /// Opens a database; one with two sides with the settings of each.
+    fn open_sides(
+        machine: &'a Machine,
+        config: &TrialConfig,
+        workload: &'a Workload,
         (root, meter): (Seed, &Arc<Meter>),
+        sides: Option<[EngineConfig; 2]>,
     ) -> Result<Self, TrialError> {
         let rate = config.record.cache;
         let recorder = (rate > 0.0).then(|| Arc::new(CacheRecorder::default()));
@@ -491,6 +505,7 @@ impl<'a, T: Target> Stage<'a, T> {
             directory: machine.directory(),
             config,
             settings: engine_settings(config, root),
+            sides,
             observer: recorder.clone().map(|recorder| recorder as _),
             watched: meter.shows_metrics(),
         };

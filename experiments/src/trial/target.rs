@@ -73,6 +73,8 @@ pub struct Opening<'a> {
     pub config: &'a TrialConfig,
     /// The engine's settings, with the trial's seed in them.
     pub settings: EngineConfig,
+    /// The settings of each side, if it is a split database with two sets of them.
+    pub sides: Option<[EngineConfig; 2]>,
     /// What is notified of look-ups in the cache, if they are recorded.
     pub observer: Option<Arc<dyn CacheObserver>>,
     /// Whether somebody looks at the engine's metrics while the trial runs.

@@ -196,6 +196,47 @@ fn one_engine_is_switched_between_two_settings() {
 }
 
 #[test]
+fn a_split_compares_two_settings_at_the_same_time() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let split = |b: &str, more: &[&str]| {
+        let call = [
+            "ab", "exp.toml", "-b", b, "--live", "--design", "split", "--pairs", "12", "--format",
+            "json",
+        ];
+        lab.aura(&[&call, more].concat())
+    };
+    let ended = split("engine.cache.size=4KiB", &[]);
+    assert_eq!(ended.code, 1, "{}", ended.errors);
+    let rows = ended.rows();
+    let hits = row(&rows, "cache.hit_ratio");
+    assert_eq!(hits["verdict"], "worse", "{hits}");
+    let said = ended.said();
+    for words in [
+        "A against A",
+        "B had half of its budgets: a cache of 2.0 KiB",
+        "one log",
+    ] {
+        assert!(said.contains(words), "{words}: {}", ended.errors);
+    }
+    let again = split("engine.cache.size=4KiB", &[]);
+    assert_eq!(again.output, ended.output, "a simulation repeats");
+
+    // A setting that a running engine cannot change, and that changes nothing here: what the halves
+    // differ by is no effect.
+    let ended = split("engine.value_log.queues=2", &[]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let rows = ended.rows();
+    assert_eq!(row(&rows, "cache.hit_ratio")["effect"], 0.0, "{rows:?}");
+
+    let small = "engine.cache.size=4KiB";
+    split(small, &["-s", "compare.primary=[\"run.throughput_ops\"]"])
+        .refuses(2, &["run.throughput_ops is of the whole"]);
+    split(small, &["--washout", "100"]).refuses(2, &["a split switches nothing"]);
+    split(small, &["--aa-blocks", "3"]).refuses(2, &["a split switches nothing"]);
+}
+
+#[test]
 fn regret_is_to_the_best_that_stands_still() {
     let lab = Lab::new();
     lab.config(

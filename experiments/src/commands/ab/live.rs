@@ -1,23 +1,36 @@
-//! `aura ab --live`: one running engine, switched between two settings.
+//! `aura ab --live`: one running engine, switched between two settings, or split between them.
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::super::{CommandResult, Failure, Global, compare, complain, interruptible};
 use super::shown;
 use crate::ab::resolutions;
 use crate::code;
-use crate::compare::{Comparison, Context};
+use crate::compare::{CompareSettings, Comparison, Context};
 use crate::config::Experiment;
 use crate::exit::Exit;
 use crate::formats::digits;
-use crate::live::{Design, Harm, Stop, Switchback};
-use crate::plan::Plan;
+use crate::live::{Design, Harm, Stop, Switchback, split};
+use crate::plan::{Plan, PlannedTrial};
 use crate::record::World;
 use crate::stats::Test;
 use crate::stats::verdict::Verdict;
-use crate::trial::{Databases, LiveError, LiveResult, LiveSides, Look, run_live};
+use crate::trial::{
+    Databases, LiveError, LiveResult, LiveSides, Look, TrialError, run_live, run_split,
+    split_budgets,
+};
+
+/// How a live comparison is designed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum LiveDesign {
+    /// One engine is switched between A and B, window by window.
+    #[default]
+    Switchback,
+    /// A and B at the same time, each with half of the keys in a tree of its own.
+    Split,
+}
 
 /// The length and the limits of a live comparison.
 #[derive(Clone, Debug, Args)]
@@ -28,6 +41,9 @@ pub(super) struct LiveArguments {
     #[arg(long, conflicts_with_all = ["program_a", "program_b", "aa", "shared_load", "sequential",
         "detect", "scale"])]
     pub(super) live: bool,
+    /// How: switch the engine between A and B, or split the keys between them.
+    #[arg(long, requires = "live", value_enum, default_value_t)]
+    design: LiveDesign,
     /// Operations of a window. Default: a tenth of the phase.
     #[arg(long, requires = "live", value_name = "N")]
     window: Option<u64>,
@@ -38,9 +54,9 @@ pub(super) struct LiveArguments {
     /// The phase of the config that windows repeat. Default: the first with operations.
     #[arg(long, requires = "live", value_name = "PHASE")]
     phase: Option<String>,
-    /// Blocks of A against A before those of A and B.
-    #[arg(long, requires = "live", value_name = "N", default_value_t = 10)]
-    aa_blocks: usize,
+    /// Blocks of A against A before those of A and B. Default: 10. A split has as many as --pairs.
+    #[arg(long, requires = "live", value_name = "N")]
+    aa_blocks: Option<usize>,
     /// The guard's limit: how much worse B may be in a primary metric, as a share.
     #[arg(long, requires = "live", value_name = "SHARE", default_value_t = 0.1)]
     harm: f64,
@@ -88,8 +104,45 @@ impl LiveArguments {
             interruptible()?.with_database(database);
         }
         let mut say = Progress::new(global, bounds.budget);
-        let found = run_live(&sides, new, &design, &databases, &mut |look| say.look(look));
-        conclude(global, &found.map_err(Failure::from)?)
+        let go_on = &mut |look: &Look<'_>| say.look(look);
+        match self.design {
+            LiveDesign::Switchback => {
+                let found = run_live(&sides, new, &design, &databases, go_on);
+                let found = found.map_err(Failure::from)?;
+                switchback_in_words(global, &found);
+                conclude(global, &found, self.design)
+            }
+            LiveDesign::Split => {
+                self.check_split(&settings)?;
+                let found = run_split(&sides, new, &design, &databases, go_on);
+                let found = found.map_err(Failure::from)?;
+                split_in_words(global, [a, b])?;
+                conclude(global, &found, self.design)
+            }
+        }
+    }
+
+    /// Refuses what a split cannot do.
+    fn check_split(&self, settings: &CompareSettings) -> Result<(), Failure> {
+        let wrong = |what: &str, help: &str| Err(Failure::usage(what, help));
+        if self.washout.is_some() || self.aa_blocks.is_some() {
+            return wrong(
+                "a split switches nothing: it has no washouts, and a window of A against A for \
+                 each of --pairs",
+                "leave out --washout and --aa-blocks",
+            );
+        }
+        let mut primary = settings.primary.iter();
+        if let Some(of_whole) = primary.find(|name| !split::gives(name)) {
+            let what = format!(
+                "{of_whole} is of the whole: the sides of a split share one stream of operations, \
+                 one log and one device, so that no side has its own"
+            );
+            let help = "compare.primary of the config: such as read.latency_mean_us, \
+                        device.reads_per_get, cache.hit_ratio or write.amplification";
+            return wrong(&what, help);
+        }
+        Ok(())
     }
 
     fn design(&self, experiment: &Experiment, bounds: &Bounds) -> Result<Design, Failure> {
@@ -123,13 +176,22 @@ impl LiveArguments {
         }
         Ok(Design {
             washout: self.washout,
-            blocks_of_aa: self.aa_blocks,
+            blocks_of_aa: self.aa_blocks.unwrap_or(BLOCKS_OF_AA),
             blocks_max: bounds.blocks,
             harm: self.harm,
             ..Design::of(window)
         })
     }
 }
+
+/// Blocks of A against A in a switchback, if nobody says.
+const BLOCKS_OF_AA: usize = 10;
+
+/// What a split is, and what its sides do to each other.
+const SPLIT_IN_WORDS: &str = "split: A and B at the same time, on halves of the keys by hash, each a \
+    tree of its own, loaded with its settings; what the halves differed by in the same windows under \
+    A and A is taken out of each pair. The sides share one log, device and CPU, and writers of both \
+    wait if one stalls: a difference of times is rather larger than shown";
 
 /// The least operations of a window.
 const WINDOW_MIN: u64 = 100;
@@ -195,8 +257,8 @@ fn primary_effects(comparison: &Comparison) -> String {
     shown
 }
 
-/// Prints what a live comparison found.
-fn conclude(global: &Global, found: &LiveResult) -> CommandResult {
+/// Says how the switches of a switchback went.
+fn switchback_in_words(global: &Global, found: &LiveResult) {
     for (to, took) in ["B", "A"].into_iter().zip(found.recovery) {
         if let Some(took) = took {
             global.remark(&format!(
@@ -209,6 +271,22 @@ fn conclude(global: &Global, found: &LiveResult) -> CommandResult {
          a side leaves undone beyond a washout is paid in the next window, whichever side has it",
         found.washout
     ));
+}
+
+/// Says what budgets the sides of a split had, and what they do to each other.
+fn split_in_words(global: &Global, sides: [&PlannedTrial; 2]) -> Result<(), Failure> {
+    for (name, side) in ["A", "B"].into_iter().zip(sides) {
+        let config = side.settings().map_err(TrialError::from);
+        let config = config.map_err(LiveError::from)?;
+        let budgets = split_budgets(&config.engine);
+        global.remark(&format!("{name} had half of its budgets: {budgets}"));
+    }
+    global.remark(SPLIT_IN_WORDS);
+    Ok(())
+}
+
+/// Prints what a live comparison found.
+fn conclude(global: &Global, found: &LiveResult, design: LiveDesign) -> CommandResult {
     let mut exit = Exit::Done;
     if found.aa.blocks() > 0 {
         let comparison = found.aa.comparison().map_err(LiveError::from)?;
@@ -216,7 +294,13 @@ fn conclude(global: &Global, found: &LiveResult) -> CommandResult {
             global.remark(&format!("A against A: {}", shown(&resolution)));
         }
         let mut primary = comparison.rows.iter().filter(|row| row.primary);
-        if primary.any(|row| row.verdict.is_difference()) {
+        let differs = primary.any(|row| row.verdict.is_difference());
+        if differs && design == LiveDesign::Split {
+            global.remark(&format!(
+                "the halves of the keys differ{}; that is taken out",
+                primary_effects(&comparison)
+            ));
+        } else if differs {
             complain(
                 "A was claimed to differ from itself: windows or washouts are too short, or the \
                  machine is not quiet; do not believe what follows",
