@@ -28,8 +28,8 @@ pub(crate) struct Side {
 }
 
 impl AuraEngine {
-    /// Opens the directory of a side; no task of it runs yet. The side has no log that a sync policy
-    /// could be about: its `wal.sync` is `never`.
+    /// Opens the directory of a side; no task of it runs yet. The side has no log that a sync
+    /// policy could be about: its `wal.sync` is `never`.
     pub(crate) async fn prepare_side(
         env: Env,
         directory: PathBuf,
@@ -54,8 +54,8 @@ impl AuraEngine {
         self.shared().start()
     }
 
-    /// Inserts an encoded batch of `writes` writes, which is logged. Readers of the side see it when
-    /// it returns.
+    /// Inserts an encoded batch of `writes` writes, which is logged. Readers of the side see it
+    /// when it returns.
     pub(crate) async fn apply(&self, body: Bytes, writes: u32) -> Result<()> {
         self.db().commits.write_body(body, writes).await
     }

@@ -53,7 +53,8 @@ pub(crate) fn check_role(directory: &Path, names: &[String], role: Role) -> Resu
     }
     match (role, has(SIDE)) {
         (Role::Whole, true) => Err(refused(
-            "it is a side of a split database, and its log lies above it: open that with SplitBuilder",
+            "it is a side of a split database, and its log lies above it: open that with \
+             SplitBuilder",
         )),
         (Role::Side, false) => Err(refused("it is no side of a split database")),
         _ => Ok(()),

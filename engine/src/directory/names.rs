@@ -1,8 +1,8 @@
 //! The names of a database's files. Every name that the engine gives is here.
 //!
 //! A file with a number has a [`FileKind`]; the others are [`CURRENT`], which names the manifest in
-//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], [`UNFINISHED`], which marks
-//! a checkpoint that is not whole, and [`SPLIT`] and [`SIDE`], which mark a split database.
+//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], [`UNFINISHED`], which
+//! marks a checkpoint that is not whole, and [`SPLIT`] and [`SIDE`], which mark a split database.
 
 use std::path::{Path, PathBuf};
 

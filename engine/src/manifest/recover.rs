@@ -48,8 +48,8 @@ pub(crate) struct Recovered {
 /// Reads the set of live files of `directory`. An empty directory holds an empty set.
 ///
 /// # Errors
-/// I/O errors, [`Error::Split`] for another role, [`Error::Format`] for a newer format, and [`Error::Corruption`] with file and
-/// offset.
+/// I/O errors, [`Error::Split`] for another role, [`Error::Format`] for a newer format, and
+/// [`Error::Corruption`] with file and offset.
 pub(crate) async fn recover(
     env: &Env,
     directory: &Path,

@@ -178,8 +178,8 @@ impl SplitEngine {
         self.split().recovery.clone()
     }
 
-    /// Waits until nothing is left to flush, compact or collect on either side. The active memtables
-    /// are not flushed.
+    /// Waits until nothing is left to flush, compact or collect on either side. The active
+    /// memtables are not flushed.
     ///
     /// # Errors
     /// The failure that stopped background work.

@@ -214,8 +214,8 @@ impl SharedLog {
         Ok(closes)
     }
 
-    /// Closes the file and begins the next one. What the old one holds is durable before the new one
-    /// is there: recovery is to a prefix.
+    /// Closes the file and begins the next one. What the old one holds is durable before the new
+    /// one is there: recovery is to a prefix.
     async fn close_file(&self, writing: &mut Writing, memtables: [u64; 2]) -> Result<()> {
         self.sync(writing).await?;
         let number = writing.wal.number() + 1;
@@ -307,8 +307,8 @@ impl SharedLog {
         self.sync_all().await
     }
 
-    /// Makes everything logged so far durable, and notes in the marker how far that is: damage to it
-    /// is not taken for a torn end. For closing, when nothing else uses the log.
+    /// Makes everything logged so far durable, and notes in the marker how far that is: damage to
+    /// it is not taken for a torn end. For closing, when nothing else uses the log.
     pub(super) async fn close(&self) -> Result<()> {
         self.sync_all().await?;
         let mut writing = self.writing.lock().await;

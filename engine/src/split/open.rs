@@ -4,10 +4,11 @@
 //! directory that opens again:
 //!
 //! 1. The lock and the marker, which is written first of all in a new directory.
-//! 2. The logs are read, to the first record that is torn; what is read is made durable, since it is
-//!    about to be flushed.
+//! 2. The logs are read, to the first record that is torn; what is read is made durable, since it
+//!    is about to be flushed.
 //! 3. The sides are opened, each with the writes of the logs that are its own: they become tables.
-//! 4. A new log is begun, and the marker says that history begins with it; the old logs are removed.
+//! 4. A new log is begun, and the marker says that history begins with it; the old logs are
+//!    removed.
 //! 5. The tasks of the sides are started.
 
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ fn a_side_that_flushes_keeps_earlier_writes_of_the_other() {
         let engine = open(&env, &sides).await.unwrap();
         let mut model = Model::new();
         let mut of_one = 0;
-        // Writes of side 1 that only the log holds, before so many of side 0 that it flushes.
+        // Writes of side 1 that only the log holds, before those of side 0 that make it flush.
         for number in 0..90_u64 {
             let key = number.to_be_bytes().to_vec();
             let side = engine.side_of(&key);

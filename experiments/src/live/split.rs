@@ -11,9 +11,9 @@
 //! of its key. Which half is B's is drawn from the seed.
 //!
 //! The halves are fixed, and no two halves are alike: one has the hotter keys. So B's half is not
-//! held against A's alone. First A runs on both halves; then the database is loaded afresh with A on
-//! the one and B on the other, and each window repeats the operations of the window with its number
-//! under A and A. What B's half differs by from A's then, less what it differed by before, is one
+//! held against A's alone. First A runs on both halves; then the database is loaded afresh with A
+//! on the one and B on the other, and each window repeats the operations of the window with its
+//! number under A and A. What B's half differs by from A's then, less what it differed by before, is one
 //! pair: a difference in differences. The chance of a window is in both, and the correction has no
 //! error of its own beside that of the pairs. A fresh load each time lets settings be compared that
 //! a running engine cannot change, and those that act as the tree is written.

@@ -46,8 +46,8 @@ impl SplitTarget {
         by_class.filter(|(_, taken)| !taken.is_empty()).collect()
     }
 
-    /// Carries out an operation on `key`, and notes how long its side took for it. As clients do, it
-    /// waits until the CPU has done the work.
+    /// Carries out an operation on `key`, and notes how long its side took for it. As clients do,
+    /// it waits until the CPU has done the work.
     async fn timed<T>(
         &self,
         key: &[u8],

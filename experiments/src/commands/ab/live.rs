@@ -188,10 +188,10 @@ impl LiveArguments {
 const BLOCKS_OF_AA: usize = 10;
 
 /// What a split is, and what its sides do to each other.
-const SPLIT_IN_WORDS: &str = "split: A and B at the same time, on halves of the keys by hash, each a \
-    tree of its own, loaded with its settings; what the halves differed by in the same windows under \
-    A and A is taken out of each pair. The sides share one log, device and CPU, and writers of both \
-    wait if one stalls: a difference of times is rather larger than shown";
+const SPLIT_IN_WORDS: &str = "split: A and B at the same time, on halves of the keys by hash, \
+    each a tree of its own, loaded with its settings; what the halves differed by in the same \
+    windows under A and A is taken out of each pair. The sides share one log, device and CPU, and \
+    writers of both wait if one stalls: a difference of times is rather larger than shown";
 
 /// The least operations of a window.
 const WINDOW_MIN: u64 = 100;
