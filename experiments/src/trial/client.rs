@@ -247,11 +247,13 @@ impl Backlog {
     }
 }
 
-fn histogram() -> Histogram<u64> {
+/// An empty histogram of times, which grows.
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three digits are allowed")
 }
 
-fn record(histogram: &mut Histogram<u64>, nanos: u64) {
+/// Records a time in a histogram that grows.
+pub(super) fn record(histogram: &mut Histogram<u64>, nanos: u64) {
     histogram
         .record(nanos)
         .expect("a growing histogram takes every value");

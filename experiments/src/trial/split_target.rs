@@ -9,6 +9,7 @@ use aura_engine::{
 };
 use hdrhistogram::Histogram;
 
+use super::client::{histogram, record};
 use super::target::{Audit, Opening, Target};
 use crate::record::OpClass;
 
@@ -19,7 +20,7 @@ const CLASSES: [OpClass; 2] = [OpClass::Read, OpClass::Write];
 type Latencies = [Histogram<u64>; 2];
 
 fn empty() -> Latencies {
-    CLASSES.map(|_| Histogram::new(3).expect("three digits are possible"))
+    CLASSES.map(|_| histogram())
 }
 
 /// A split database, and what is measured of each of its sides.
@@ -60,7 +61,7 @@ impl SplitTarget {
         let nanos = self.clock.now() - begun;
         let side = &self.latencies[self.engine.side_of(key)];
         let mut latencies = side.lock().unwrap_or_else(PoisonError::into_inner);
-        latencies[class].saturating_record(nanos);
+        record(&mut latencies[class], nanos);
         Ok(value)
     }
 }

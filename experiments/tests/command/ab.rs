@@ -206,11 +206,17 @@ fn a_split_compares_two_settings_at_the_same_time() {
         ];
         lab.aura(&[&call, more].concat())
     };
-    let ended = split("engine.cache.size=4KiB", &[]);
+    let latency = "compare.also=[\"read.latency_max_us\"]";
+    let ended = split("engine.cache.size=4KiB", &["-s", latency]);
     assert_eq!(ended.code, 1, "{}", ended.errors);
     let rows = ended.rows();
     let hits = row(&rows, "cache.hit_ratio");
     assert_eq!(hits["verdict"], "worse", "{hits}");
+    let longest = &row(&rows, "read.latency_max_us")["baseline_mean"];
+    assert!(
+        longest.as_f64().expect("a number") > 20.0,
+        "no read waited: {longest}"
+    );
     let said = ended.said();
     for words in [
         "A against A",
@@ -219,7 +225,7 @@ fn a_split_compares_two_settings_at_the_same_time() {
     ] {
         assert!(said.contains(words), "{words}: {}", ended.errors);
     }
-    let again = split("engine.cache.size=4KiB", &[]);
+    let again = split("engine.cache.size=4KiB", &["-s", latency]);
     assert_eq!(again.output, ended.output, "a simulation repeats");
 
     // A setting that a running engine cannot change, and that changes nothing here: what the halves
