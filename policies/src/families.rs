@@ -3,8 +3,8 @@
 use crate::family::{AnyFamily, FamilyInfo};
 use crate::spec::PolicySpec;
 use crate::{
-    admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation,
-    tuner, warming,
+    admission, agent, bound, cache, filter, gc, index, layout, picker, placement, self_tuner,
+    separation, tuner, warming,
 };
 
 /// Every policy family.
@@ -32,6 +32,7 @@ pub static FAMILIES: &[&dyn AnyFamily] = &[
     &separation::FAMILY,
     &placement::FAMILY,
     &gc::FAMILY,
+    &self_tuner::FAMILY,
 ];
 
 /// Every family with its policies, for listings.
@@ -75,6 +76,8 @@ pub struct Defaults {
     pub placement: PolicySpec,
     /// Garbage collection of the value log.
     pub gc: PolicySpec,
+    /// Self-tuning of the running engine.
+    pub self_tuner: PolicySpec,
 }
 
 /// The engine's default policies; the engine itself names none.
@@ -98,5 +101,6 @@ pub fn defaults() -> Defaults {
         separation: separation::FAMILY.default_spec(),
         placement: placement::FAMILY.default_spec(),
         gc: gc::FAMILY.default_spec(),
+        self_tuner: self_tuner::FAMILY.default_spec(),
     }
 }

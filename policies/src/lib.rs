@@ -20,6 +20,7 @@
 //! | [`separation`] | does this value go to the value log? | every write |
 //! | [`placement`] | which queue of the value log does a value go to? | once a separated value |
 //! | [`gc`] | which value file is collected next? | once a collection of the value log |
+//! | [`self_tuner`] | which setting of the running engine changes next? | once a window of operations |
 //!
 //! # What to read first
 //!
@@ -79,6 +80,8 @@
 
 pub mod entry;
 pub mod facts;
+pub mod mix;
+pub mod referee;
 pub mod slot_list;
 pub mod splitmix;
 
@@ -102,6 +105,8 @@ pub mod tuner;
 pub mod gc;
 pub mod placement;
 pub mod separation;
+
+pub mod self_tuner;
 
 mod error;
 mod families;

@@ -5,9 +5,9 @@
 //! (t - 1) / 2 on average, and merges t memtables at a time into a level of T memtables. With t = 1
 //! the form is Endure's. False positives are held to at most 1.
 
-use super::mix::Mix;
 use super::setting::Setting;
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::Mix;
 
 /// Bytes of a page: the unit in which devices are read.
 const PAGE_BYTES: f64 = 4096.0;

@@ -11,14 +11,15 @@
 //! Weak where: the mix changes faster than a merge pays, or reads do not see runs (cached, or
 //! behind good filters): then it merges little, and the layout is tiering.
 
-use super::cost::{Referee, cost_of_a_run};
+use super::cost::cost_of_a_run;
 use super::merges;
-use super::mix::Watch;
 use super::setting::{Bounds, Hand, Setting};
 use super::{Action, Agent, Build, Decision};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::Watch;
+use crate::referee::Referee;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "arce",

@@ -7,14 +7,15 @@
 
 use serde_json::Value;
 
-use super::cost::{Level, Referee};
+use super::cost::Level;
 use super::file::{AgentFile, Learning};
 use super::merges;
-use super::mix::{Mix, Watch};
 use super::setting::{Bounds, Hand, PATIENCE, Setting};
 use super::{Agent, Decision, SAVED};
 use crate::entry::{bad, in_range};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::{Mix, Watch};
+use crate::referee::Referee;
 use crate::{PolicyError, PolicySpec};
 
 /// What is known of an arm: its standing, and how many windows that rests on.

@@ -14,11 +14,10 @@
 
 use serde_json::{Value, json};
 
-use super::cost::{Baselines, Referee};
+use super::cost::Baselines;
 use super::draws::normal;
 use super::file::{AgentFile, Learning};
 use super::merges;
-use super::mix::{BUCKETS, Mix, Watch};
 use super::net::{Adam, Net};
 use super::propagation::propagate;
 use super::setting::{Bounds, Hand, Setting};
@@ -26,6 +25,8 @@ use super::{Agent, Build, Decision, SAVED};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::{BUCKETS, Mix, Watch};
+use crate::referee::Referee;
 use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {

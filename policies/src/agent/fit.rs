@@ -14,16 +14,16 @@
 
 use serde_json::{Value, json};
 
-use super::cost::Referee;
 use super::file::{AgentFile, Learning};
 use super::merges;
-use super::mix::{Mix, Watch};
 use super::recursive::Recursive;
 use super::setting::{Bounds, Hand, PATIENCE, Setting};
 use super::{Agent, Build, Decision, SAVED};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::{Mix, Watch};
+use crate::referee::Referee;
 use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {

@@ -16,13 +16,13 @@
 
 use std::collections::BTreeMap;
 
-use super::cost::Referee;
-use super::mix::{BUCKETS, Mix};
 use super::setting::{Bounds, Hand};
 use super::{Action, Agent, Build, Decision};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::facts::{Outcome, TreeShape, WindowStats};
+use crate::mix::{BUCKETS, Mix};
+use crate::referee::Referee;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "guard",

@@ -8,14 +8,14 @@
 //! Weak where: costs are noisier than one step changes them, phases are short (T steps of `windows`
 //! windows cross the range), or a lower hill lies behind a valley.
 
-use super::cost::Referee;
 use super::merges;
-use super::mix::Watch;
 use super::setting::{Bounds, Hand, Setting};
 use super::{Agent, Build, Decision};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::Watch;
+use crate::referee::Referee;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "hill-climb",

@@ -3,10 +3,11 @@
 //! Source: ArceKV's score, "long-term gain of fewer runs minus the price of the merge" (PVLDB
 //! 19(5), 2026), and EcoTune's view of compaction as an investment (SIGMOD 2025).
 
-use super::cost::{Referee, cost_of_a_run};
-use super::mix::Watch;
+use super::cost::cost_of_a_run;
 use super::setting::Hand;
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::Watch;
+use crate::referee::Referee;
 
 /// The share of writes below which limits do not act, because nothing moves.
 const QUIET: f64 = 0.05;

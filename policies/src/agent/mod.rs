@@ -4,10 +4,10 @@
 //! actions. A run limit that it sets overrides the layout's
 //! ([`LevelFacts::runs_max`](crate::facts::LevelFacts)).
 //!
-//! Each agent is one file. What they share: `cost.rs` judges windows, `mix.rs` follows the mix of
-//! operations, `setting.rs` holds layouts and the hand that asks for them, `merges.rs` finds merges
-//! that reads pay for, `analytic.rs` is the cost model, `bandit.rs` the loop of all bandits, and
-//! `file.rs` the form of saved agents.
+//! Each agent is one file. What they share: `cost.rs` compares the costs of windows, `setting.rs`
+//! holds layouts and the hand that asks for them, `merges.rs` finds merges that reads pay for,
+//! `analytic.rs` is the cost model, `bandit.rs` the loop of all bandits, and `file.rs` the form of
+//! saved agents.
 //!
 //! An agent of one's own needs one method. This one keeps level 0 at one run while reads dominate:
 //!
@@ -63,7 +63,6 @@ mod cost;
 mod draws;
 mod file;
 mod merges;
-mod mix;
 mod net;
 mod propagation;
 mod recursive;

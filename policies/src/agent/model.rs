@@ -11,14 +11,14 @@
 //! cached blocks costs no page.
 
 use super::analytic::{Tree, robust};
-use super::cost::Referee;
 use super::merges;
-use super::mix::{Mix, Watch};
 use super::setting::{Bounds, Hand, Setting};
 use super::{Agent, Build, Decision};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::{Mix, Watch};
+use crate::referee::Referee;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "model",

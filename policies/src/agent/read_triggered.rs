@@ -12,12 +12,12 @@
 //! be.
 
 use super::merges::{self, Candidate};
-use super::mix::Watch;
 use super::setting::{Bounds, Hand};
 use super::{Agent, Build, Decision};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
+use crate::mix::Watch;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "read-triggered",

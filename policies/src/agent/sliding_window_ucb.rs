@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 
 use super::Build;
 use super::bandit::{Bandit, Common, Known, Learner, least, reward};
-use super::mix::Mix;
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
+use crate::mix::Mix;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "sliding-window-ucb",

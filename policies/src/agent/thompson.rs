@@ -13,9 +13,9 @@
 use super::Build;
 use super::bandit::{Bandit, Common, Known, Learner, least};
 use super::draws::{gamma, normal};
-use super::mix::Mix;
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
+use crate::mix::Mix;
 use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {

@@ -11,9 +11,9 @@
 
 use super::Build;
 use super::bandit::{Bandit, Common, Known, Learner, least, reward};
-use super::mix::Mix;
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
+use crate::mix::Mix;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "ucb1",

@@ -5,6 +5,7 @@
 //! it rested on. A tree can be drawn and read as text ([`TreeShape`]'s `Display` and `FromStr`).
 
 mod text;
+mod tuning;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub use text::{DrawingError, key_of_number, number_of_key};
+pub use tuning::{
+    GhostFacts, Judgement, Knob, KnobFacts, MemoryFacts, Standing, TuningFacts, Verdict,
+};
 pub use window::{LEVELS_COUNTED, Latency, Outcome, StallNanos, WindowStats};
 
 /// A table's number, unique in a database directory.

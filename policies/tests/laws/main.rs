@@ -37,6 +37,7 @@ mod tuner;
 
 mod oracle;
 mod registry;
+mod self_tuner;
 
 /// SplitMix64 (Steele et al., OOPSLA 2014). The golden traces are defined by its stream, so it is
 /// written here and not taken from the crate under test.

@@ -179,6 +179,7 @@ fn the_engines_defaults_are_those_of_the_families() {
         separation,
         placement,
         gc,
+        self_tuner,
     } = defaults();
     let of_engine = [
         ("cache", eviction),
@@ -193,6 +194,7 @@ fn the_engines_defaults_are_those_of_the_families() {
         ("separation", separation),
         ("placement", placement),
         ("gc", gc),
+        ("self-tuner", self_tuner),
     ];
     let mut unused: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name()).collect();
     for (name, spec) in of_engine {

@@ -7,20 +7,20 @@ use crate::facts::WindowStats;
 
 /// Shares of the four kinds of operations that cost models know; their sum is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Mix {
+pub struct Mix {
     /// Point reads that found nothing.
-    pub(super) empty: f64,
+    pub empty: f64,
     /// Point reads that found a value.
-    pub(super) hits: f64,
+    pub hits: f64,
     /// Scans.
-    pub(super) scans: f64,
+    pub scans: f64,
     /// Puts and deletes.
-    pub(super) writes: f64,
+    pub writes: f64,
 }
 
 impl Mix {
     /// The mix of `window`; `None` if it holds no operation.
-    pub(super) fn of(window: &WindowStats) -> Option<Self> {
+    pub fn of(window: &WindowStats) -> Option<Self> {
         let found = window.gets_found.min(window.gets);
         let counts = [window.gets - found, found, window.scans, window.writes];
         let [empty, hits, scans, writes] = counts.map(|count| count as f64);
@@ -34,7 +34,7 @@ impl Mix {
     }
 
     /// The shares in the order of the fields.
-    pub(super) fn shares(&self) -> [f64; 4] {
+    pub fn shares(&self) -> [f64; 4] {
         [self.empty, self.hits, self.scans, self.writes]
     }
 
@@ -48,18 +48,18 @@ impl Mix {
     }
 
     /// The largest difference of a share.
-    pub(super) fn distance(&self, other: &Self) -> f64 {
+    pub fn distance(&self, other: &Self) -> f64 {
         let differences = self.map2(other, |a, b| (a - b).abs()).shares();
         differences.into_iter().fold(0.0, f64::max)
     }
 }
 
 /// Kinds of mixes that learners with tables keep apart.
-pub(super) const BUCKETS: usize = 5;
+pub(crate) const BUCKETS: usize = 5;
 
 impl Mix {
     /// The mix's number below [`BUCKETS`], by its share of writes.
-    pub(super) fn bucket(&self) -> usize {
+    pub(crate) fn bucket(&self) -> usize {
         ((self.writes * BUCKETS as f64) as usize).min(BUCKETS - 1)
     }
 }
@@ -69,7 +69,7 @@ const DRIFT: f64 = 0.1;
 
 /// Follows the mix from window to window.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub struct Watch {
     mix: Option<Mix>,
     /// Operations since the mix began.
     lasted: f64,
@@ -77,7 +77,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Takes `window` in. Returns whether another mix begins with it.
-    pub(super) fn see(&mut self, window: &WindowStats) -> bool {
+    pub fn see(&mut self, window: &WindowStats) -> bool {
         let Some(now) = Mix::of(window) else {
             return false;
         };
@@ -98,12 +98,12 @@ impl Watch {
     }
 
     /// The smoothed mix.
-    pub(super) fn mix(&self) -> Mix {
+    pub fn mix(&self) -> Mix {
         self.mix.unwrap_or_default()
     }
 
     /// How many windows like `window` the mix will still last.
-    pub(super) fn windows_left(&self, window: &WindowStats) -> f64 {
+    pub fn windows_left(&self, window: &WindowStats) -> f64 {
         self.lasted / (window.operations() as f64).max(1.0)
     }
 }
