@@ -294,12 +294,17 @@ impl<'a> ReadContext<'a> {
             .filter(|_| matches!(kind, BlockKind::Data | BlockKind::Index | BlockKind::Filter))
     }
 
-    /// Reports a look-up of the workload to the observer, if there is one.
-    fn report(&self, name: &CacheKey<'_>, bytes: u64, cost: u32, hit: bool) {
+    /// Reports a look-up of the workload to the ghost cache and the observer, if there are any.
+    fn report(&mut self, name: &CacheKey<'_>, bytes: u64, cost: u32, hit: bool) {
         if self.caller == Caller::Background {
             return;
         }
-        let Some(observer) = &self.cache.observer else {
+        let cache = self.cache;
+        let ghost = cache.ghost.as_ref();
+        if ghost.is_some_and(|ghost| ghost.look_up(name.hash(), bytes)) {
+            self.work.cache_probes += 1;
+        }
+        let Some(observer) = &cache.observer else {
             return;
         };
         let key = name.hash();

@@ -57,9 +57,9 @@ pub use admin::repair::{Loss, RepairReport};
 pub use admin::verify::{ValueFileAudit, VerifyReport, verify_directory};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
-    CHANGEABLE, CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
-    IndexReads, LevelConfig, LevelTables, MemtableStructure, Metadata, PolicySlot, Rows,
-    SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CHANGEABLE, CacheConfig, CacheRanges, CompactionConfig, Compression, EngineConfig, GcMethod,
+    IndexGate, IndexReads, LevelConfig, LevelTables, MemtableStructure, Metadata, PolicySlot, Rows,
+    SelfTuningConfig, SyncPolicy, TableConfig, TuningMode, TuningRanges, ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use db::api::{AuraEngine, Cursor, Engine, EngineBuilder};
@@ -69,7 +69,7 @@ pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
 pub use metrics::{
     Ailment, Counts, DecisionMade, Event, EventKind, EventListener, Health, HealthRule, Latencies,
     Latency, LevelState, METRICS, MetricEntry, MetricKind, MetricSource, Metrics, Monitor, Reading,
-    Span, StallCause, Symptom, Telemetry, TimedOperation, Window,
+    Span, StallCause, Symptom, Telemetry, TimedOperation, TuningRecord, TuningStep, Window,
 };
 pub use models::{IndexRegistry, LevelIndexes, TableModel, inspect as inspect_indexes};
 pub use read::{Scan, Snapshot};

@@ -20,13 +20,15 @@ mod trace;
 mod window;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aura_policies::agent::Decision;
-use aura_policies::facts::{Outcome, Reason, WindowStats};
+use aura_policies::facts::{MemoryFacts, Outcome, Reason, WindowStats};
+use aura_policies::self_tuner::Proposal;
 use aura_policies::tuner::IndexReason;
 use serde::Serialize;
 
@@ -286,6 +288,17 @@ with_read_counters! {
         agent_reversals,
         /// The part of `compaction_write_bytes` that merges wrote for which an agent asked.
         agent_bytes,
+        /// Changes that a self-tuner proposed.
+        self_tuning_proposed,
+        /// The part of `self_tuning_proposed` that was out of range, or not possible at the time.
+        self_tuning_refused,
+        /// The part of `self_tuning_proposed` that was carried out.
+        self_tuning_applied,
+        /// The part of `self_tuning_applied` that was taken back: it cost more than it may, or could
+        /// not be judged.
+        self_tuning_undone,
+        /// Times that the settings at opening came back after too many bad windows.
+        self_tuning_fallbacks,
         /// Nanoseconds of syncs of the logs, those of value files before them included.
         sync_nanos,
         /// Failures of background jobs, those that were tried again included.
@@ -616,6 +629,8 @@ pub enum EventKind {
         /// Writes found in them.
         writes: u64,
     },
+    /// A self-tuner proposed a change, or the engine dealt with one.
+    SelfTuning(TuningRecord),
     /// Settings were changed.
     Reconfiguration {
         /// The dotted names of those that differ.
@@ -644,6 +659,50 @@ pub enum EventKind {
         /// The failure, in words.
         cause: String,
     },
+}
+
+/// What happened to a proposal of a self-tuner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TuningStep {
+    /// It was recorded: the engine carries out none.
+    Proposed,
+    /// It was refused.
+    Refused,
+    /// It asks for what holds already.
+    Unchanged,
+    /// It was carried out, and is watched from now on.
+    Applied,
+    /// It stays.
+    Kept,
+    /// It was taken back, because windows cost more than they may.
+    Undone,
+    /// It was given up unjudged.
+    Abandoned,
+    /// The settings at opening came back.
+    FellBack,
+}
+
+/// One step of self-tuning, with what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TuningRecord {
+    /// What happened.
+    pub step: TuningStep,
+    /// Why, in a few words that are the same whenever the reason is.
+    pub why: &'static str,
+    /// The proposal that it is about; None for a fall-back.
+    pub proposal: Option<Proposal>,
+    /// The number of the window that it follows.
+    pub window: u64,
+    /// The cost of an operation before the change, in the referee's currency; 0 if it was not
+    /// measured.
+    pub before: f64,
+    /// The cost of an operation with the change; 0 if it was not measured.
+    pub after: f64,
+    /// The knobs that have a range, as they are after this step.
+    pub knobs: BTreeMap<&'static str, f64>,
+    /// The engine's memory at the window's end.
+    pub memory: MemoryFacts,
 }
 
 /// A decision of an agent, and what became of it.

@@ -28,6 +28,7 @@ use crate::config::{CacheConfig, Metadata, Rows};
 use crate::error::{Error, Result};
 use crate::sync::lock;
 
+mod ghost;
 mod inputs;
 mod object;
 mod observe;
@@ -36,6 +37,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ghost::GhostCache;
 pub(crate) use inputs::Inputs;
 pub(crate) use object::{BlockId, CacheKey, Object, RowPlace, encode_row, row_content};
 pub(crate) use observe::Observer;
@@ -193,6 +195,8 @@ pub(crate) struct BlockCache {
     seed: u64,
     /// Receives the look-ups. None if there is no observer.
     pub(crate) observer: Option<Observer>,
+    /// What caches of other sizes would hold. None unless somebody asks for it.
+    pub(crate) ghost: Option<GhostCache>,
 }
 
 impl BlockCache {
@@ -231,6 +235,7 @@ impl BlockCache {
             row_epoch: AtomicU64::new(0),
             seed,
             observer: None,
+            ghost: None,
         })
     }
 
@@ -326,6 +331,9 @@ impl BlockCache {
     pub(crate) fn remove(&self, name: &CacheKey<'_>) {
         let hash = name.hash();
         self.shard(name, hash).remove(name, hash);
+        if let Some(ghost) = &self.ghost {
+            ghost.remove(hash);
+        }
     }
 
     /// Drops the rows whose keys satisfy `is_stale`, shard by shard. O(objects).

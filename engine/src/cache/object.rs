@@ -17,7 +17,7 @@ use crate::index::TableIndex;
 /// Bytes charged for an object beside its own: the slot (72 B), its place in the map (about 9 B at
 /// the usual load) and in the free list (4 B), the shared header of its memory (24 B), and the
 /// allocator's overhead.
-const ENTRY_OVERHEAD_BYTES: u64 = 128;
+pub(super) const ENTRY_OVERHEAD_BYTES: u64 = 128;
 
 /// The address of an object in a file.
 ///

@@ -15,11 +15,14 @@ use serde::{Deserialize, Serialize};
 
 mod changes;
 mod levels;
+mod self_tuning;
 mod slots;
 mod validate;
 
 pub use changes::CHANGEABLE;
 pub use levels::{LevelConfig, LevelTables};
+pub use self_tuning::{CacheRanges, SelfTuningConfig, TuningMode, TuningRanges};
+pub(crate) use self_tuning::{knob_value, set_knob};
 pub use slots::PolicySlot;
 
 /// How bytes are compressed. The numbers are on disk.
@@ -421,6 +424,9 @@ pub struct EngineConfig {
     pub compaction: CompactionConfig,
     /// Settings of the value log.
     pub value_log: ValueLogConfig,
+    /// Settings of self-tuning. Without them nothing is measured for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_tuning: Option<SelfTuningConfig>,
     /// Bytes a second that background work may read and write: flushes, compactions and collections
     /// of the value log, all together (64 KiB or more). 0 means no limit. Recovery is not limited.
     #[schemars(with = "String")]
@@ -444,6 +450,7 @@ impl Default for EngineConfig {
             cache: CacheConfig::default(),
             compaction: CompactionConfig::default(),
             value_log: ValueLogConfig::default(),
+            self_tuning: None,
             io_limit: ByteSize::b(0),
             max_open_files: 0,
             seed: 0,
@@ -452,6 +459,18 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    /// Memtables that there may be at the same time.
+    pub(crate) fn memtables_max(&self) -> u64 {
+        u64::from(self.memtables_sealed_max) + 1
+    }
+
+    /// The most bytes that all memtables and the cache may have by these settings, together. The
+    /// sum saturates.
+    pub(crate) fn memory_total(&self) -> u64 {
+        let memtables = self.memtable.as_u64().saturating_mul(self.memtables_max());
+        memtables.saturating_add(self.cache.size.as_u64())
+    }
+
     /// Returns the capacity of level 1 in bytes.
     pub fn base_bytes(&self) -> u64 {
         match self.compaction.base.as_u64() {

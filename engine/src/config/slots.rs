@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use aura_policies::{
     AnyFamily, PolicySpec, admission, agent, cache, filter, gc, index, layout, picker, placement,
-    separation, tuner, warming,
+    self_tuner, separation, tuner, warming,
 };
 
 use super::EngineConfig;
@@ -45,6 +45,10 @@ macro_rules! slots {
             slot("value_log.placement", &placement::FAMILY, $($borrow)+ value_log.placement),
             slot("value_log.gc", &gc::FAMILY, $($borrow)+ value_log.gc),
         ];
+        if let Some(tuning) = $($borrow)+ $config.self_tuning {
+            let key = "self_tuning.policy";
+            slots.push(slot(key, &self_tuner::FAMILY, $($borrow)+ tuning.policy));
+        }
         for (level, own) in table.levels.$iter() {
             let key = |name| format!("table.levels.{level}.{name}");
             let filter = own.filter.$as_ref();
@@ -92,14 +96,14 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::LevelConfig;
+    use crate::config::{LevelConfig, SelfTuningConfig};
 
     /// Collects the keys whose value is a policy.
     fn keys_of_policies(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         let Value::Object(fields) = value else {
             return;
         };
-        if fields.contains_key("policy") {
+        if fields.get("policy").is_some_and(Value::is_string) {
             found.insert(path.to_owned());
         }
         for (name, value) in fields {
@@ -121,6 +125,7 @@ mod tests {
             ..LevelConfig::default()
         };
         config.table.levels.insert(2, own);
+        config.self_tuning = Some(SelfTuningConfig::default());
         let written = serde_json::to_value(&config).expect("plain data");
         let mut found = BTreeSet::new();
         keys_of_policies(&written, "", &mut found);

@@ -77,6 +77,7 @@ impl EngineConfig {
         }
         check_gate(&self.table.index_gate)?;
         check_io_limit(self.io_limit)?;
+        self.check_self_tuning()?;
         match self.wal.sync {
             SyncPolicy::Interval(interval) if interval.is_zero() => Err(Error::config(
                 "wal.sync.interval",
@@ -137,6 +138,16 @@ impl EngineConfig {
             range("compaction.agent_window", agent_window, 1, u64::MAX),
             range("value_log.queues", queues, 1, 64),
         ];
+        if let Some(tuning) = &self.self_tuning {
+            let watch = u64::from(tuning.watch);
+            let fall_back = u64::from(tuning.fall_back);
+            counts.extend([
+                range("self_tuning.window", tuning.window, 1, u64::MAX),
+                range("self_tuning.watch", watch, 1, 1000),
+                range("self_tuning.fall_back", fall_back, 1, 10_000),
+                range("self_tuning.rest", tuning.rest, 1, 1_000_000),
+            ]);
+        }
         if let Some(level) = self.table.levels.keys().next_back() {
             counts.push(range("table.levels", u64::from(*level), 0, 63));
         }
@@ -147,14 +158,16 @@ impl EngineConfig {
     }
 
     /// Settings that are a share of a whole.
-    fn shares(&self) -> [Ranged<f64>; 4] {
+    fn shares(&self) -> [Ranged<f64>; 5] {
         let range = |key, value, min| Ranged::new(key, value, min, 1.0);
         let log = &self.value_log;
+        let harm = self.self_tuning.as_ref().map_or(0.0, |tuning| tuning.harm);
         [
             range("cache.metadata_share", self.cache.metadata_share, 0.0),
             range("value_log.gc_low", log.gc_low, 0.0),
             range("value_log.gc_high", log.gc_high, log.gc_low),
             range("value_log.gc_stop", log.gc_stop, log.gc_high),
+            range("self_tuning.harm", harm, 0.0),
         ]
     }
 }

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use aura_policies::agent::{Action, Decision, Transition};
-use aura_policies::facts::{Outcome, StallNanos, WindowStats};
+use aura_policies::facts::{Outcome, WindowStats};
 
 use super::Db;
+use super::windows::Windows;
 use crate::error::Result;
-use crate::latency::{Class, LatencyCounts};
-use crate::metrics::{Counts, DecisionMade, Event, EventKind, add};
+use crate::metrics::{DecisionMade, EventKind, add};
+use crate::state::Watcher;
 
 /// Windows after which setting something back is no reversal any more.
 const REVERSAL_WINDOWS: u64 = 5;
@@ -19,7 +20,7 @@ pub(super) async fn ask_agent(db: Arc<Db>) -> Result<()> {
     let mut windows = Windows::new(&db);
     let mut changes = Changes::default();
     loop {
-        db.core.wait_for_window().await;
+        db.core.window_ends().wait(Watcher::Agent).await;
         if db.lifecycle.is_closing() {
             return Ok(());
         }
@@ -68,16 +69,6 @@ impl Db {
         });
         Ok(made)
     }
-
-    /// Records an event of this moment.
-    fn event_now(&self, kind: EventKind) {
-        let now = self.core.env().clock.now();
-        self.core.counters().event(Event {
-            start_nanos: now,
-            end_nanos: now,
-            kind,
-        });
-    }
 }
 
 /// What was changed in the last windows.
@@ -112,96 +103,6 @@ fn setting_of(action: &Action) -> Action {
         *transition = Transition::default();
     }
     action
-}
-
-/// Where the window begins that goes on.
-struct Windows {
-    index: u64,
-    started: u64,
-    counts: Counts,
-    latencies: LatencyCounts,
-    /// What became of the decisions after the window before.
-    outcomes: Vec<Outcome>,
-}
-
-impl Windows {
-    /// The first window begins now.
-    fn new(db: &Db) -> Self {
-        Self {
-            index: 0,
-            started: db.core.env().clock.now(),
-            counts: Counts::default(),
-            latencies: LatencyCounts::default(),
-            outcomes: Vec::new(),
-        }
-    }
-
-    /// Ends the window, and begins the next one.
-    fn end(&mut self, db: &Db) -> WindowStats {
-        let counts = db.core.counters().counts();
-        let latencies = db.core.latencies();
-        let now = db.core.env().clock.now();
-        let mut stats = stats_of(&counts.since(&self.counts));
-        stats.index = self.index;
-        stats.operations_total = db.core.operations();
-        stats.nanos = now - self.started;
-        stats.debt_bytes = db.scheduler.debt_bytes();
-        stats.get_latency = latencies.since(&self.latencies, Class::Get);
-        stats.write_latency = latencies.since(&self.latencies, Class::Write);
-        stats.scan_latency = latencies.since(&self.latencies, Class::Scan);
-        stats.outcomes = std::mem::take(&mut self.outcomes);
-        self.index += 1;
-        self.started = now;
-        self.counts = counts;
-        self.latencies = latencies;
-        stats
-    }
-}
-
-/// What the counters say about a window. Reads of the background are in no counter of reads.
-fn stats_of(window: &Counts) -> WindowStats {
-    WindowStats {
-        gets: window.gets,
-        gets_found: window.gets_found,
-        writes: window.puts + window.deletes + window.range_deletes,
-        deletes: window.deletes + window.range_deletes,
-        scans: window.scans,
-        scan_rows: window.scan_rows,
-        user_write_bytes: window.user_write_bytes,
-        memtable_hits: window.memtable_hits,
-        tables_probed: window.tables_probed,
-        filter_probes: window.filter_probes,
-        filter_negatives: window.filter_negatives,
-        filter_false_positives: window.filter_false_positives,
-        get_device_reads: window.get_device_reads,
-        block_hits: window.block_hits,
-        block_misses: window.block_misses,
-        scan_hits: window.scan_hits,
-        scan_misses: window.scan_misses,
-        level_hits: window.level_hits,
-        level_misses: window.level_misses,
-        device_write_bytes: window.device_write_bytes(),
-        device_read_bytes: window.device_read_bytes
-            + window.compaction_read_bytes
-            + window.gc_read_bytes,
-        wal_bytes: window.wal_bytes,
-        value_log_bytes: window.value_log_bytes,
-        flushes: window.flushes,
-        flush_bytes: window.flush_bytes,
-        compactions: window.compactions + window.compaction_moves,
-        compaction_read_bytes: window.compaction_read_bytes,
-        compaction_write_bytes: window.compaction_write_bytes,
-        level_compaction_bytes: window.level_compaction_bytes,
-        compaction_dropped: window.compaction_dropped,
-        stalls: StallNanos {
-            memtables: window.stall_memtables_nanos,
-            level0_runs: window.stall_level0_nanos,
-            debt: window.stall_debt_nanos,
-            garbage: window.stall_garbage_nanos,
-            agent: window.stall_agent_nanos,
-        },
-        ..WindowStats::default()
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What runs in the background: one task flushes, `compaction.jobs` tasks compact, one collects
-//! value files, one asks the agent ([`super::agent`]), one syncs on a timer.
+//! value files, one asks the agent ([`super::agent`]), one the self-tuner
+//! ([`super::self_tuning`]), one syncs on a timer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -9,6 +10,7 @@ use tokio::sync::futures::Notified;
 use super::Db;
 use super::agent::ask_agent;
 use super::retry::Attempts;
+use super::self_tuning::tune_itself;
 use crate::compaction::{Collector, Flusher};
 use crate::config::SyncPolicy;
 use crate::env::Clock;
@@ -31,6 +33,9 @@ impl Db {
         self.start_loop("collection", collections)?;
         if self.core.policies().agent_is_active {
             self.start_loop("agent", ask_agent)?;
+        }
+        if self.core.policies().self_tuner_is_active {
+            self.start_loop("self-tuning", tune_itself)?;
         }
         if let SyncPolicy::Interval(interval) = self.core.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);

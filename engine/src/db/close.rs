@@ -30,7 +30,7 @@ impl Db {
     fn wake_all(&self) {
         self.core.end_limiting_io();
         self.lifecycle.signals().work_is_due();
-        self.core.end_window();
+        self.core.window_ends().end_all();
         self.lifecycle.signals().progressed();
     }
 

@@ -7,6 +7,8 @@
 //! - [`agent`] shows an agent each window of operations, and [`actions`] carries out what it
 //!   decides.
 //! - [`side`] is what a split database asks of its two engines.
+//! - [`self_tuning`] lets a self-tuner change settings, within bounds. [`windows`] is what both see
+//!   of a window.
 //! - [`figures`] reads the counters and the tree for `metrics`.
 //!
 //! The order of locks is at the head of `state/mod.rs`.
@@ -20,7 +22,9 @@ mod figures;
 mod merge_all;
 mod open;
 mod retry;
+mod self_tuning;
 pub(crate) mod side;
+mod windows;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use super::Db;
 use super::figures::Watch;
 use super::side::Side;
-use crate::cache::{BlockCache, Observer};
+use crate::cache::{BlockCache, GhostCache, Observer};
 use crate::compaction::{Flusher, Scheduler};
 use crate::config::EngineConfig;
 use crate::directory::{FileKind, Files, Role, read_access, take_lock, write_settings};
@@ -72,18 +72,26 @@ impl Prepared {
     /// Checks the settings and builds what they name. Open files are bounded from here on.
     fn new(env: &Env, directory: PathBuf, config: EngineConfig, extras: Extras) -> Result<Self> {
         config.validate()?;
+        let policies = Policies::build(&config)?;
         let mut cache = BlockCache::new(&config.cache, config.seed)?;
         cache.observer = extras.observer;
+        cache.ghost = ghost_for(&policies, &config);
         Ok(Self {
             env: bounded(env, u64::from(config.max_open_files)),
             directory,
-            policies: Policies::build(&config)?,
+            policies,
             cache: Arc::new(cache),
             telemetry: extras.telemetry,
             above: extras.side.map(|side| side.above),
             config,
         })
     }
+}
+
+/// The ghost cache that the self-tuner asks for, if it does.
+fn ghost_for(policies: &Policies, config: &EngineConfig) -> Option<GhostCache> {
+    let asks = policies.self_tuner_asks_for_ghost;
+    asks.then(|| GhostCache::new(config.memory_total()))
 }
 
 /// What an engine is put together from.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::Notify;
 
-use super::{Overrides, Policies};
+use super::{Overrides, Policies, WindowEnds};
 use crate::cache::BlockCache;
 use crate::config::{EngineConfig, IndexReads};
 use crate::context::ReadContext;
@@ -27,8 +26,6 @@ pub(crate) struct Core {
     config: ArcSwap<EngineConfig>,
     /// Built from `config`, and replaced just before it.
     policies: ArcSwap<Policies>,
-    /// Whether an agent listens. No change of settings brings another one.
-    agent_is_active: bool,
     /// How reads use the window of a learned index. It is fixed, so that a read need not load the
     /// settings.
     index_reads: IndexReads,
@@ -44,14 +41,14 @@ pub(crate) struct Core {
     index_book: IndexBook,
     /// The most bytes of memory for data so far.
     memory_peak: AtomicU64,
-    /// How long operations take. None unless an agent listens.
+    /// How long operations take. None unless somebody watches windows of them.
     latencies: Option<Latencies>,
     /// What the agent has set beside the settings.
     overrides: Overrides,
-    /// Operations since the engine was opened. Counted only if an agent listens.
-    operations: AtomicU64,
-    /// Notified when a window of operations ends, for the agent.
-    window_ended: Notify,
+    /// Where windows of operations end. No change of settings brings another watcher.
+    window_ends: WindowEnds,
+    /// The settings with which the engine was opened.
+    opened: Arc<EngineConfig>,
 }
 
 impl Core {
@@ -65,13 +62,19 @@ impl Core {
         index_book: IndexBook,
         telemetry: Telemetry,
     ) -> Self {
-        let agent_is_active = policies.agent_is_active;
+        let agent_window = config.compaction.agent_window;
+        let tuning = config.self_tuning.as_ref();
+        let tuning = tuning.filter(|_| policies.self_tuner_is_active);
+        let window_ends = WindowEnds::new(
+            policies.agent_is_active.then_some(agent_window),
+            tuning.map(|tuning| tuning.window),
+        );
+        let config = Arc::new(config);
         Self {
             env,
             directory,
             index_reads: config.table.index_reads,
-            config: ArcSwap::from_pointee(config),
-            agent_is_active,
+            config: ArcSwap::new(config.clone()),
             policies: ArcSwap::from_pointee(policies),
             reconfiguring: tokio::sync::Mutex::new(()),
             cache,
@@ -80,10 +83,10 @@ impl Core {
             limiter: Limiter::default(),
             index_book,
             memory_peak: AtomicU64::new(0),
-            latencies: agent_is_active.then(Latencies::new),
+            latencies: window_ends.are_watched().then(Latencies::new),
             overrides: Overrides::default(),
-            operations: AtomicU64::new(0),
-            window_ended: Notify::new(),
+            window_ends,
+            opened: config,
         }
     }
 
@@ -270,7 +273,7 @@ impl Core {
         let _ = self.env.fs.remove(path);
     }
 
-    /// The time at which an operation begins; None unless an agent listens.
+    /// The time at which an operation begins; None unless somebody watches windows.
     pub(crate) fn begin_timing(&self) -> Option<u64> {
         self.latencies.as_ref().map(|_| self.env.clock.now())
     }
@@ -297,34 +300,23 @@ impl Core {
         latencies.map(Latencies::counts).unwrap_or_default()
     }
 
-    /// Counts an operation towards the agent's window.
+    /// Counts an operation towards the windows that are watched.
     pub(crate) fn count_operation(&self) {
-        self.count_operations(1);
+        self.window_ends.count(1);
     }
 
-    /// Counts `count` operations for the agent, if it listens.
+    /// Counts `count` operations towards the windows that are watched.
     pub(crate) fn count_operations(&self, count: u64) {
-        if self.agent_is_active {
-            let before = self.operations.fetch_add(count, Ordering::Relaxed);
-            let window = self.config().compaction.agent_window;
-            if before / window != (before + count) / window {
-                self.window_ended.notify_one();
-            }
-        }
+        self.window_ends.count(count);
     }
 
-    /// Operations since the engine was opened; 0 if no agent listens.
-    pub(crate) fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
+    /// Where windows of operations end.
+    pub(crate) fn window_ends(&self) -> &WindowEnds {
+        &self.window_ends
     }
 
-    /// Waits for the end of a window of operations.
-    pub(crate) async fn wait_for_window(&self) {
-        self.window_ended.notified().await;
-    }
-
-    /// Ends the agent's window early, so that it sees that the engine is closing.
-    pub(crate) fn end_window(&self) {
-        self.window_ended.notify_one();
+    /// The settings with which the engine was opened.
+    pub(crate) fn opened(&self) -> &EngineConfig {
+        &self.opened
     }
 }

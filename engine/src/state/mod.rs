@@ -34,6 +34,7 @@ mod read_state;
 mod signals;
 mod tasks;
 mod tree;
+mod window_ends;
 
 pub(crate) use core::Core;
 pub(crate) use lifecycle::{Closing, Lifecycle, Uncut};
@@ -43,3 +44,4 @@ pub(crate) use read_state::ReadState;
 pub(crate) use signals::Signals;
 pub(crate) use tasks::{Length, Task, in_task};
 pub(crate) use tree::{OpenedFiles, Tree};
+pub(crate) use window_ends::{Watcher, WindowEnds};

@@ -10,6 +10,7 @@ use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
 use aura_policies::picker::{Asks, Picker};
 use aura_policies::placement::Placement;
+use aura_policies::self_tuner::SelfTuner;
 use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
@@ -29,6 +30,9 @@ pub(crate) struct Policies {
     pub(crate) picker_asks: Asks,
     pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
     pub(crate) agent_is_active: bool,
+    pub(crate) self_tuner: Arc<tokio::sync::Mutex<Box<dyn SelfTuner>>>,
+    pub(crate) self_tuner_is_active: bool,
+    pub(crate) self_tuner_asks_for_ghost: bool,
     tables: Arc<[TablePolicies]>,
     /// Filters that an agent has set for the tables of a level.
     filters: BTreeMap<usize, OwnFilter>,
@@ -137,6 +141,10 @@ impl Policies {
         let value_log = &config.value_log;
         let agent =
             p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
+        let tuning = config.self_tuning.as_ref();
+        let self_tuner = tuning.map_or_else(|| p::defaults().self_tuner, |it| it.policy.clone());
+        let self_tuner =
+            p::self_tuner::build(&self_tuner, config.seed).map_err(named("self_tuning.policy"))?;
         let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
         let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
@@ -148,6 +156,9 @@ impl Policies {
             picker_spec: compaction.picker.clone(),
             agent_is_active: agent.is_active(),
             agent: Arc::new(tokio::sync::Mutex::new(agent)),
+            self_tuner_is_active: self_tuner.is_active(),
+            self_tuner_asks_for_ghost: self_tuner.asks_for_ghost(),
+            self_tuner: Arc::new(tokio::sync::Mutex::new(self_tuner)),
             tables: TablePolicies::build_all(table)?,
             filters: BTreeMap::new(),
             tuner: p::tuner::build(&table.index_tuner)
@@ -171,6 +182,7 @@ impl Policies {
     pub(super) fn changed(&self, config: &EngineConfig, next: &EngineConfig) -> Result<Self> {
         let mut policies = Self::build(next)?;
         policies.agent = self.agent.clone();
+        policies.self_tuner = self.self_tuner.clone();
         policies.tuner = self.tuner.clone();
         policies.filters = self.filters.clone();
         if config.compaction.picker == next.compaction.picker {

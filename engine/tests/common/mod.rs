@@ -15,7 +15,8 @@ use std::time::Duration;
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
 use aura_engine::{
     CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate, IndexReads,
-    LevelConfig, MemtableStructure, Metadata, Rows, SyncPolicy, TableConfig, ValueLogConfig,
+    LevelConfig, MemtableStructure, Metadata, Rows, SelfTuningConfig, SyncPolicy, TableConfig,
+    TuningMode, ValueLogConfig,
 };
 use aura_policies::{AnyFamily, PolicySpec};
 use bytesize::ByteSize;
@@ -182,6 +183,7 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     draw_cache(chance, &mut config.cache);
     draw_compaction(chance, &mut config.compaction);
     draw_value_log(chance, &mut config.value_log);
+    draw_self_tuning(chance, &mut config);
     for slot in config.policies_mut() {
         *slot.spec = draw_policy(chance, &slot.key, slot.family);
     }
@@ -234,6 +236,29 @@ fn draw_compaction(chance: &mut Chance, compaction: &mut CompactionConfig) {
     compaction.level0_slowdown = compaction.level0_trigger + 2;
     compaction.level0_stop = compaction.level0_trigger + 4;
     compaction.jobs = 1 + chance.below(3) as u32;
+}
+
+/// Self-tuning over ranges that hold every value that is drawn elsewhere, in half of all cases.
+fn draw_self_tuning(chance: &mut Chance, config: &mut EngineConfig) {
+    if chance.below(2) == 0 {
+        return;
+    }
+    let mut tuning = SelfTuningConfig {
+        mode: chance.pick(&[TuningMode::Apply, TuningMode::Apply, TuningMode::Propose]),
+        window: 20,
+        hold: chance.below(8) == 0,
+        watch: 1 + chance.below(2) as u32,
+        harm: chance.pick(&[0.0, 0.1, 1.0]),
+        fall_back: 1 + chance.below(4) as u32,
+        rest: 1 + chance.below(4),
+        ..SelfTuningConfig::default()
+    };
+    tuning.ranges.memtable = Some([ByteSize::kib(4), ByteSize::kib(256)]);
+    tuning.ranges.cache.size = Some([ByteSize(0), ByteSize::mib(1)]);
+    tuning.ranges.filter_bits = Some([1.0, 20.0]);
+    tuning.ranges.level0_trigger = Some([1, 6]);
+    tuning.ranges.io_limit = Some([ByteSize::kib(64), ByteSize::gib(1)]);
+    config.self_tuning = Some(tuning);
 }
 
 fn draw_value_log(chance: &mut Chance, value_log: &mut ValueLogConfig) {
@@ -312,6 +337,13 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
                     ("level0_max", 3.into()),
                 ],
             ),
+        ],
+        "self_tuning.policy" => vec![
+            named("random", &[("rate", 1.into())]),
+            named("random", &[("rate", 1.into())]),
+            named("hill-climb", &[("pause", 1.into())]),
+            named("memory", &[("min_gain", 0.into())]),
+            named("limiter", &[("periods", 2.into())]),
         ],
         "value_log.separation" => vec![
             named("never", &[]),

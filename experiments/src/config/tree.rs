@@ -77,8 +77,8 @@ const CHOICE_KEYS: [&str; 4] = ["policy", "kind", "arrival", "profile"];
 /// Tables whose keys mean something only together: a stronger layer replaces all of them.
 const WHOLE_TABLES: [&str; 2] = ["mix", "sync"];
 
-/// The one table with a `kind` whose other keys mean the same under every kind: it is merged.
-const WORLD: &str = "world";
+/// The tables with a `kind` or a `policy` whose other keys mean the same under each: they are merged.
+const MERGED: [&str; 2] = ["world", "self_tuning"];
 
 /// The key of sizes, which are numbers, texts or tables.
 const BYTES: &str = "bytes";
@@ -398,7 +398,7 @@ impl Node {
 
 /// Whether a table names a choice.
 fn names_choice(key: &str, table: &BTreeMap<String, Node>) -> bool {
-    key != WORLD && CHOICE_KEYS.iter().any(|choice| table.contains_key(*choice))
+    !MERGED.contains(&key) && CHOICE_KEYS.iter().any(|choice| table.contains_key(*choice))
 }
 
 /// Whether a stronger layer replaces a table as a whole.

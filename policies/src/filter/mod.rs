@@ -104,3 +104,20 @@ pub fn with_bits(spec: &PolicySpec, bits: f64) -> PolicySpec {
         Err(_) => FAMILY.default_spec().with("bits_per_key", bits),
     }
 }
+
+/// The bits a key that `spec` asks for; 0 if it counts none.
+///
+/// ```
+/// use aura_policies::filter::{bits_of, with_bits};
+/// use aura_policies::PolicySpec;
+///
+/// let bloom = PolicySpec::named("bloom");
+/// assert_eq!(bits_of(&bloom), 10.0);
+/// assert_eq!(bits_of(&with_bits(&bloom, 6.0)), 6.0);
+/// assert_eq!(bits_of(&PolicySpec::named("none")), 0.0);
+/// ```
+pub fn bits_of(spec: &PolicySpec) -> f64 {
+    let complete = AnyFamily::complete(&FAMILY, spec).ok();
+    let bits = complete.and_then(|spec| spec.params.get("bits_per_key")?.as_f64());
+    bits.unwrap_or(0.0)
+}
