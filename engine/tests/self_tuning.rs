@@ -67,7 +67,7 @@ fn scripted(script: impl Fn(&TuningFacts) -> Option<Change> + Send + Sync + 'sta
 const KIB: u64 = 1 << 10;
 
 /// Operations of a window.
-const WINDOW: u64 = 200;
+const WINDOW: u64 = 400;
 
 /// Windows that are compared before and after a change.
 const WATCH: u64 = 3;
@@ -200,12 +200,12 @@ fn to_cache(bytes: u64) -> Change {
     }
 }
 
-/// Proposes `change` once, in the first window in which it can be carried out.
+/// Proposes `change` once, in the first window in which it can be carried out, after the load.
 fn once(change: Change) -> PolicySpec {
     let done = Mutex::new(false);
     scripted(move |facts| {
         let mut done = done.lock().expect("no panic");
-        if *done || facts.standing != Standing::Free {
+        if *done || facts.window.index < 20 || facts.standing != Standing::Free {
             return None;
         }
         *done = true;
@@ -240,7 +240,12 @@ fn what_pays_is_kept_and_memory_shrinks_before_it_grows() {
     let change = to_cache(112 * KIB);
     on_a_bench(config(once(change)), |mut bench| async move {
         bench.windows(30, 1.0).await;
-        assert_eq!(bench.steps(), [TuningStep::Applied, TuningStep::Kept]);
+        assert_eq!(
+            bench.steps(),
+            [TuningStep::Applied, TuningStep::Kept],
+            "{:?}",
+            bench.records
+        );
         let kept = &bench.records[1];
         assert!(kept.after < kept.before, "{kept:?}");
         let config = bench.engine.config();
@@ -255,31 +260,33 @@ fn what_pays_is_kept_and_memory_shrinks_before_it_grows() {
 #[test]
 fn one_knob_at_a_time_and_within_its_range() {
     let policy = scripted(|facts| {
-        Some(match (facts.standing, facts.window.index % 4) {
-            (_, 0) => set(Knob::Level0Trigger, 7),
-            (_, 1) => set(Knob::IoLimit, 1 << 20),
-            (_, 2) => set(Knob::CacheSize, 400 * KIB),
-            (_, _) => set(Knob::Level0Trigger, 3 + facts.window.index / 4 % 2),
+        Some(match facts.window.index % 5 {
+            0 => set(Knob::Level0Trigger, 7),
+            1 => set(Knob::IoLimit, 1 << 20),
+            2 => set(Knob::CacheSize, 400 * KIB),
+            _ => set(Knob::Level0Trigger, 3 + facts.window.index / 5 % 2),
         })
     });
     on_a_bench(config(policy), |mut bench| async move {
         bench.windows(40, 1.0).await;
         let whys = |why| bench.records.iter().filter(|it| it.why == why).count();
-        assert!(whys("out-of-range") >= 9);
-        assert!(whys("no-range") >= 9);
-        assert!(whys("more-than-the-memory") >= 9);
+        assert!(whys("out-of-range") >= 8);
+        assert!(whys("no-range") >= 8);
+        assert!(whys("more-than-the-memory") >= 8);
         assert!(whys("another-change-is-watched") >= 2);
         assert!(bench.count(TuningStep::Kept) >= 2, "{:?}", bench.steps());
         let mut watched = false;
         for record in &bench.records {
             match record.step {
                 TuningStep::Applied => assert!(!std::mem::replace(&mut watched, true)),
-                TuningStep::Kept | TuningStep::Undone => watched = false,
+                TuningStep::Kept
+                | TuningStep::Undone
+                | TuningStep::Abandoned
+                | TuningStep::FellBack => watched = false,
                 _ => {}
             }
         }
         let counts = bench.counts();
-        assert_eq!(counts.self_tuning_proposed, 46);
         assert_eq!(
             counts.self_tuning_refused as usize,
             bench.count(TuningStep::Refused)
@@ -302,9 +309,10 @@ fn too_many_bad_windows_bring_the_settings_at_opening_back() {
     let mut config = config(hostile());
     tuning(&mut config).fall_back = 2;
     tuning(&mut config).rest = 16;
+    tuning(&mut config).harm = 0.2;
     let opening = config.clone();
     on_a_bench(config, |mut bench| async move {
-        bench.windows(60, 1.0).await;
+        bench.windows(90, 1.0).await;
         assert!(
             bench.count(TuningStep::FellBack) >= 2,
             "{:?}",
@@ -313,7 +321,7 @@ fn too_many_bad_windows_bring_the_settings_at_opening_back() {
         let fell: Vec<u64> = bench
             .records
             .iter()
-            .filter(|it| it.step == TuningStep::FellBack)
+            .filter(|it| it.step == TuningStep::FellBack && it.window > 20)
             .map(|it| it.window)
             .collect();
         assert!(fell[1] - fell[0] > 16, "{fell:?}");
@@ -447,6 +455,7 @@ fn workload(tuning: Option<SelfTuningConfig>) -> (Metrics, SimStats, u64) {
         bench.engine.wait_idle().await.unwrap();
         let mut metrics = bench.engine.metrics();
         metrics.counts.self_tuning_proposed = 0;
+        metrics.counts.self_tuning_refused = 0;
         bench.engine.close().await.unwrap();
         // Asking the self-tuner is an event of the simulation, and takes no time. The directory
         // holds the settings, with its name.
@@ -497,18 +506,19 @@ fn proposals_are_recorded_and_not_carried_out() {
     });
 }
 
-/// The time of windows at the end of a long run under `policy`, with noise in what they cost.
-fn cost_at_the_end(policy: PolicySpec, seed: u64) -> u64 {
+/// The time of a long run under `policy`, with noise in what its windows cost.
+fn cost_of_a_run(policy: PolicySpec, seed: u64) -> u64 {
     let world = SimWorld::new(&Default::default());
     let env = world.env();
     run(&world, async {
         let config = config(policy);
         let ranges = config.self_tuning.clone().expect("it is there").ranges;
         let mut bench = Bench::open(&env, config, seed).await;
-        for _ in 0..100 {
+        let mut took = 0;
+        for _ in 0..150 {
             // Windows differ by a few percent in what they do, but not in kind.
-            let reads = 0.86 + bench.chance.below(8) as f64 / 100.0;
-            bench.windows(2, reads).await;
+            let reads = 0.88 + bench.chance.below(5) as f64 / 100.0;
+            took += bench.windows(2, reads).await;
         }
         for record in &bench.records {
             let within = |knob: Knob, [least, most]: [f64; 2]| {
@@ -524,7 +534,6 @@ fn cost_at_the_end(policy: PolicySpec, seed: u64) -> u64 {
                 ranges.level0_trigger.unwrap().map(f64::from),
             );
         }
-        let took = bench.windows(60, 0.9).await;
         bench.close().await;
         took
     })
@@ -534,9 +543,9 @@ fn cost_at_the_end(policy: PolicySpec, seed: u64) -> u64 {
 fn hostile_and_random_tuners_end_no_worse_than_they_began() {
     for seed in seeds(4) {
         repeatable(seed, || {
-            let start = cost_at_the_end(PolicySpec::named("none"), seed);
+            let start = cost_of_a_run(PolicySpec::named("none"), seed);
             for policy in [hostile(), PolicySpec::named("random")] {
-                let end = cost_at_the_end(policy.clone(), seed);
+                let end = cost_of_a_run(policy.clone(), seed);
                 let ratio = end as f64 / start as f64;
                 assert!(ratio < 1.05, "{policy}, seed {seed}: {ratio}");
             }

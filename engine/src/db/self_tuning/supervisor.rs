@@ -6,6 +6,9 @@
 //! of those before. While a change is watched, a jump of the cost begins the watch once more, but
 //! only once: what stays is no jump.
 //!
+//! What changes that were taken back have cost is at most the share `harm` of everything, and one
+//! more change: until then the next one waits (Wu et al., "Conservative Bandits", ICML 2016).
+//!
 //! Two bars stand for what a window may cost. One is the cost just before a change; the other, the
 //! anchor, that of the settings that were in force when the mix began, so that many small losses
 //! do not add up.
@@ -48,6 +51,8 @@ struct Watched {
     sum: f64,
     /// Windows that cost more than they may.
     bad: u32,
+    /// What all windows since have cost beyond `before`.
+    lost: f64,
     has_jumped: bool,
 }
 
@@ -79,6 +84,10 @@ pub(super) struct Supervisor {
     /// Those values.
     anchor_at: Values,
     bad: u32,
+    /// What all windows have cost.
+    spent: f64,
+    /// What windows of changes that were taken back have cost beyond those before.
+    lost: f64,
     fell_back: u32,
     judged: Option<Judgement>,
 }
@@ -100,6 +109,8 @@ impl Supervisor {
             costs: Vec::new(),
             anchor: None,
             bad: 0,
+            spent: 0.0,
+            lost: 0.0,
             fell_back: 0,
             judged: None,
         }
@@ -145,6 +156,7 @@ impl Supervisor {
             age: 0,
             sum: 0.0,
             bad: 0,
+            lost: 0.0,
             has_jumped: false,
         });
     }
@@ -210,6 +222,7 @@ impl Supervisor {
             return self.follow_operator(now);
         }
         let cost = cost?;
+        self.spent += cost;
         if is_other_mix {
             self.begin_mix();
             let back = match &self.phase {
@@ -254,7 +267,9 @@ impl Supervisor {
         if self.costs.len() > watch {
             self.costs.remove(0);
         }
-        if self.costs.len() == watch {
+        // A change is tried while those that failed have cost a bounded share of everything.
+        let can_afford = self.lost <= self.harm * self.spent;
+        if self.costs.len() == watch && can_afford {
             self.phase = Phase::Free;
         }
         if at_anchor {
@@ -276,6 +291,7 @@ impl Supervisor {
         let Phase::Watching(watched) = &mut self.phase else {
             return None;
         };
+        watched.lost += cost - watched.before;
         if is_jump(cost, watched.before) && !watched.has_jumped {
             watched.has_jumped = true;
             (watched.age, watched.sum) = (0, 0.0);
@@ -289,7 +305,9 @@ impl Supervisor {
         let by_before = watched.before * (1.0 + self.harm);
         watched.bad += u32::from(cost > by_before.min(by_anchor));
         let counted = watched.age - 1;
-        if counted < self.watch {
+        // Whatever the windows that are left cost, the mean is too high.
+        let is_hopeless = watched.sum > by_before * f64::from(self.watch);
+        if counted < self.watch && !is_hopeless {
             return None;
         }
         let after = watched.sum / f64::from(counted);
@@ -310,11 +328,12 @@ impl Supervisor {
     }
 
     fn take_back(&mut self, after: f64) -> Order {
-        let (back, bad) = match &self.phase {
-            Phase::Watching(watched) => (Some(watched.back.clone()), watched.bad),
-            _ => (None, 0),
+        let (back, bad, lost) = match &self.phase {
+            Phase::Watching(watched) => (Some(watched.back.clone()), watched.bad, watched.lost),
+            _ => (None, 0, 0.0),
         };
         self.bad += bad.max(1);
+        self.lost += lost.max(0.0);
         let order = self.judge(
             Verdict::Undone,
             TuningStep::Undone,
@@ -521,12 +540,25 @@ mod tests {
             Some(TuningStep::Kept)
         );
         world.apply(6.0);
-        // What stays is no jump.
-        world.quiet(&[100, 400, 400, 400, 400]);
-        assert_eq!(
-            world.window(400, 90).map(|it| it.step),
-            Some(TuningStep::Undone)
-        );
+        // What stays is no jump. The mean of three cannot fall below 103 any more.
+        world.quiet(&[100, 400, 400]);
+        let undone = world.window(400, 90).map(|it| it.step);
+        assert_eq!(undone, Some(TuningStep::Undone));
+    }
+
+    #[test]
+    fn the_next_change_waits_until_the_last_failure_is_affordable() {
+        let mut world = World::new();
+        world.quiet(&[100, 100, 100]);
+        world.apply(5.0);
+        world.quiet(&[150, 150]);
+        let undone = world.window(150, 90).or_else(|| world.window(150, 90));
+        assert_eq!(undone.map(|it| it.step), Some(TuningStep::Undone));
+        // Four windows at 50 more are 5 % of 4,000, of which 900 are spent.
+        world.quiet(&[100; 30]);
+        assert_eq!(world.supervisor.standing(), Standing::Estimating);
+        world.quiet(&[100]);
+        assert_eq!(world.supervisor.standing(), Standing::Free);
     }
 
     #[test]
@@ -550,7 +582,7 @@ mod tests {
             world.quiet(&[120, 120, 120]);
             assert_eq!(world.window(120, 90).map(|it| it.step), Some(step));
             if step == TuningStep::Undone {
-                world.quiet(&[100, 100, 100]);
+                world.quiet(&[100; 10]);
             }
         }
         assert_eq!(world.now, values(4.0));
