@@ -170,7 +170,8 @@ pub fn trial_around(file: &Path) -> Option<&Path> {
 /// latency/<phase>.<op>.hlog           HDR histogram V2, nanoseconds from the intended start
 /// latency/<phase>.<op>.service.hlog   from the actual start; in an open loop only
 /// events.jsonl                        flushes, compactions, stalls and decisions of agents
-/// decisions.jsonl                     with an agent: what it saw of each window, and decided
+/// decisions.jsonl                     with an agent: what it saw of each window, and decided;
+///                                     with a self-tuner: what became of each proposal
 /// cache.aurat.zst                     with record.cache: the accesses to the cache
 /// operations.aurat.zst                with record.operations: the operations of the clients
 /// DONE                                written last: the folder is complete
@@ -224,7 +225,8 @@ impl TrialFolder {
         self.0.join("events.jsonl")
     }
 
-    /// What an agent saw of each window of operations, and what it decided.
+    /// What an agent saw of each window of operations, and what it decided; and what became of the
+    /// proposals of a self-tuner.
     pub fn decisions(&self) -> PathBuf {
         self.0.join("decisions.jsonl")
     }

@@ -164,6 +164,10 @@ fn sample_counts(seed: u64, factor: u64) -> Counts {
         agent_actions: 3,
         agent_refused: 1,
         agent_bytes: 50_000,
+        self_tuning_proposed: 5,
+        self_tuning_applied: 3,
+        self_tuning_undone: 1,
+        self_tuning_fallbacks: 1,
         stall_nanos: 100_000_000 * factor,
         stalls: 7,
         ..Counts::default()

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aura_engine::EngineConfig;
+use aura_engine::{EngineConfig, SelfTuningConfig};
 use aura_workloads::names;
 
 use super::CompareSettings;
@@ -276,6 +276,14 @@ impl Censored {
     }
 }
 
+/// Settings in which self-tuning has its slot, too.
+fn all_slots() -> EngineConfig {
+    EngineConfig {
+        self_tuning: Some(SelfTuningConfig::default()),
+        ..EngineConfig::default()
+    }
+}
+
 /// How acting is counted of the policy that a key sets, such as
 /// `engine.compaction.layout.ratio`; `None` if the key sets something else.
 fn activity_of(key: &str) -> Option<&'static Activity> {
@@ -284,7 +292,7 @@ fn activity_of(key: &str) -> Option<&'static Activity> {
     if let Some(of_level) = key.strip_prefix("table.levels.") {
         key = format!("table.{}", of_level.split_once('.')?.1);
     }
-    let config = EngineConfig::default();
+    let config = all_slots();
     let slot = config.policies().into_iter().find(|slot| {
         let rest = key.strip_prefix(&*slot.key);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -298,7 +306,7 @@ mod tests {
 
     #[test]
     fn every_slot_of_the_engine_has_an_activity() {
-        for slot in EngineConfig::default().policies() {
+        for slot in all_slots().policies() {
             let key = format!("engine.{}", slot.key);
             assert!(activity_of(&key).is_some(), "{key}");
             assert!(activity_of(&format!("{key}.ratio")).is_some(), "{key}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::tree::Node;
 
 /// What grows beside the operations of phases, with the value where a config leaves it out.
-const SCALED: [&str; 10] = [
+const SCALED: [&str; 11] = [
     "workload.records",
     "workload.operations",
     "workload.warm_up_operations",
@@ -22,6 +22,7 @@ const SCALED: [&str; 10] = [
     "engine.compaction.base",
     "engine.compaction.debt_slowdown",
     "engine.compaction.agent_window",
+    "engine.self_tuning.window",
     "engine.value_log.file",
 ];
 
@@ -121,7 +122,10 @@ fn is_scaled(path: &str) -> bool {
     let of_role = path.starts_with("workload.roles[") && path.ends_with("].operations");
     let of_schedule = path.ends_with(".at_operations");
     let of_drift = path.ends_with(".drift.every_operations");
-    of_phase || of_role || of_schedule || of_drift || SCALED.contains(&path)
+    let ranges = ["memtable[", "cache.size["];
+    let range = path.strip_prefix("engine.self_tuning.ranges.");
+    let of_range = range.is_some_and(|it| ranges.iter().any(|start| it.starts_with(start)));
+    of_phase || of_role || of_schedule || of_drift || of_range || SCALED.contains(&path)
 }
 
 /// A count or a size, `factor` times as large.
@@ -156,6 +160,10 @@ mod tests {
                     "layout": { "policy": "leveled", "ratio": 10 },
                     "agent": { "actions": [{ "at_operations": 5, "runs": 3 }] },
                 },
+                "self_tuning": {
+                    "window": 100,
+                    "ranges": { "memtable": [1_000, "1KiB"], "filter-bits": [2, 16] },
+                },
             },
         }));
         enlarge(&mut tree, 4);
@@ -173,6 +181,10 @@ mod tests {
                 "compaction": {
                     "layout": { "policy": "leveled", "ratio": 10 },
                     "agent": { "actions": [{ "at_operations": 20, "runs": 3 }] },
+                },
+                "self_tuning": {
+                    "window": 400,
+                    "ranges": { "memtable": [4_000, 4_096], "filter-bits": [2, 16] },
                 },
             },
         });

@@ -65,6 +65,11 @@ pub const ACTIVITIES: &[Activity] = &[
         "no value was separated",
     ),
     activity("gc", &["gc.count"], "nothing was collected"),
+    activity(
+        "self-tuner",
+        &["self_tuning.applied"],
+        "no change of settings was carried out",
+    ),
 ];
 
 /// Finds how a family's acting is counted.

@@ -237,6 +237,13 @@ impl<'a> PhaseFacts<'a> {
         (so_far.agent_actions + so_far.agent_refused > 0).then_some(value as f64)
     }
 
+    /// A count of what became of a self-tuner's proposals; `None` if there has been none since the
+    /// engine was opened.
+    pub(super) fn of_self_tuner(&self, value: u64) -> Option<f64> {
+        let so_far = &self.measure.after.counts;
+        (so_far.self_tuning_proposed > 0).then_some(value as f64)
+    }
+
     /// What a counter of the cache rose by.
     pub(super) fn cache_rise(&self, counter: fn(&aura_engine::CacheStats) -> u64) -> Option<f64> {
         let before = counter(&self.measure.before.cache);

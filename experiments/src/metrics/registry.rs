@@ -884,6 +884,25 @@ const BACKGROUND: &[MetricDef] = &[
         "Bytes that compactions wrote because the agent asked for a merge.",
         |phase| phase.of_agent(phase.counts.agent_bytes),
     ),
+    fact(
+        "self_tuning.applied",
+        "count",
+        "Changes of a self-tuner that were carried out.",
+        |phase| phase.of_self_tuner(phase.counts.self_tuning_applied),
+    ),
+    fact(
+        "self_tuning.undone",
+        "count",
+        "Changes of a self-tuner that were taken back, because they cost too much or could not be \
+         judged.",
+        |phase| phase.of_self_tuner(phase.counts.self_tuning_undone),
+    ),
+    fact(
+        "self_tuning.fallbacks",
+        "count",
+        "Times that the settings at opening came back after too many bad windows.",
+        |phase| phase.of_self_tuner(phase.counts.self_tuning_fallbacks),
+    ),
     cost_or_zero(
         "engine.plans_refused",
         "count",

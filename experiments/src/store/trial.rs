@@ -74,7 +74,7 @@ pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]
         };
         let (windows, others): (Vec<_>, Vec<_>) = phase.events.iter().partition(|event| {
             let kind = &event.kind;
-            matches!(kind, EventKind::Window { .. })
+            matches!(kind, EventKind::Window { .. } | EventKind::SelfTuning(_))
         });
         events += &json_lines(others.into_iter().map(line));
         decisions += &json_lines(windows.into_iter().map(line));
@@ -381,12 +381,14 @@ pub(super) fn for_each_metric(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use aura_engine::DecisionMade;
+    use aura_engine::{DecisionMade, TuningRecord, TuningStep};
     use aura_policies::agent::{Action, Decision};
-    use aura_policies::facts::{Outcome, WindowStats};
+    use aura_policies::facts::{Knob, MemoryFacts, Outcome, WindowStats};
+    use aura_policies::self_tuner::{Change, Proposal};
 
     use super::*;
     use crate::folders::RunFolder;
@@ -469,6 +471,24 @@ pub(super) mod tests {
                 decisions: vec![made],
             }),
         ];
+        trial.phases[0]
+            .events
+            .push(event(EventKind::SelfTuning(TuningRecord {
+                step: TuningStep::Undone,
+                why: "costs-more",
+                proposal: Some(Proposal::new(
+                    Change::Set {
+                        knob: Knob::Level0Trigger,
+                        value: 3.0,
+                    },
+                    "climb",
+                )),
+                window: 9,
+                before: 100.0,
+                after: 110.0,
+                knobs: BTreeMap::from([("level0-trigger", 4.0)]),
+                memory: MemoryFacts::default(),
+            })));
         let folder = experiment.trial(&trial.manifest.id);
         files::create_folder(folder.path()).expect("a temporary folder");
         write_trial(&folder, &trial, &derive(&trial)).expect("results are written");
@@ -492,7 +512,20 @@ pub(super) mod tests {
             )
         );
         let windows = read(folder.decisions());
-        let window: serde_json::Value = serde_json::from_str(&windows).expect("JSON");
+        let lines: Vec<serde_json::Value> = windows
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let [window, tuning] = &lines[..] else {
+            panic!("{windows}")
+        };
+        assert_eq!(tuning["event"], "self-tuning");
+        assert_eq!(
+            (&tuning["step"], &tuning["why"]),
+            (&"undone".into(), &"costs-more".into())
+        );
+        assert_eq!(tuning["proposal"]["knob"], "level0-trigger");
+        assert_eq!(tuning["proposal"]["reason"], "climb");
         assert_eq!(window["phase"], "run");
         assert_eq!((&window["index"], &window["gets"]), (&4.into(), &30.into()));
         assert_eq!(window["decisions"][0]["action"], "merge");

@@ -33,7 +33,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         in_range(spec, "step", params.step, 0.001..=0.5)?;
         in_range(spec, "min_step", params.min_step, 0.0..=0.5)?;
         in_range(spec, "min_gain", params.min_gain, 0.0..=1.0)?;
-        in_range(spec, "filters_every", params.filters_every, 1..=1_000_000)?;
+        in_range(spec, "filters_every", params.filters_every, 0..=1_000_000)?;
         Ok(Box::new(Memory::new(params)))
     },
 };
@@ -47,7 +47,7 @@ struct Params {
     min_step: f64,
     /// The share of a window's cost that a step must be expected to save (0 to 1).
     min_gain: f64,
-    /// Windows between two looks at the filters (1 to 1000000).
+    /// Windows between two looks at the filters (0 to 1000000); 0 leaves them as they are.
     filters_every: u64,
 }
 
@@ -286,7 +286,8 @@ impl SelfTuner for Memory {
         if facts.standing != Standing::Free || self.means.windows < WINDOWS_MIN {
             return None;
         }
-        let is_turn_of_filters = facts.window.index % self.params.filters_every == 0;
+        let every = self.params.filters_every;
+        let is_turn_of_filters = facts.window.index.checked_rem(every) == Some(0);
         if is_turn_of_filters && let Some(proposal) = self.filters(facts) {
             return Some(proposal);
         }

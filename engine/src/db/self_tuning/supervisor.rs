@@ -22,8 +22,8 @@ use super::rules::Values;
 use crate::config::SelfTuningConfig;
 use crate::metrics::TuningStep;
 
-/// The natural logarithm of the ratio of costs that is a jump.
-const JUMP: f64 = 0.5;
+/// The ratio of costs, or its inverse, that is a jump.
+const JUMP: f64 = 1.65;
 
 /// Times that the rest is doubled at most.
 const DOUBLINGS_MAX: u32 = 10;
@@ -401,7 +401,7 @@ impl Supervisor {
 
 /// Whether `cost` differs from the cost `before`, if that is known, more than noise explains.
 fn is_jump(cost: f64, before: f64) -> bool {
-    before > 0.0 && (cost / before).ln().abs() > JUMP
+    before > 0.0 && (cost > before * JUMP || cost * JUMP < before)
 }
 
 /// The mean; 0 of nothing.
