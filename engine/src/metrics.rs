@@ -294,7 +294,7 @@ with_read_counters! {
         self_tuning_refused,
         /// The part of `self_tuning_proposed` that was carried out.
         self_tuning_applied,
-        /// The part of `self_tuning_applied` that was taken back: it cost more than it may, or could
+        /// The part of `self_tuning_applied` that was taken back, because it cost too much or could
         /// not be judged.
         self_tuning_undone,
         /// Times that the settings at opening came back after too many bad windows.

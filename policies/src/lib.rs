@@ -20,7 +20,7 @@
 //! | [`separation`] | does this value go to the value log? | every write |
 //! | [`placement`] | which queue of the value log does a value go to? | once a separated value |
 //! | [`gc`] | which value file is collected next? | once a collection of the value log |
-//! | [`self_tuner`] | which setting of the running engine changes next? | once a window of operations |
+//! | [`self_tuner`] | which setting changes next? | once a window of operations |
 //!
 //! # What to read first
 //!

@@ -83,16 +83,20 @@ impl Default for SelfTuningConfig {
 pub struct TuningRanges {
     /// Of `memtable`. What all memtables and the cache take together never exceeds what the
     /// settings say when the engine is opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<[String; 2]>")]
     pub memtable: Option<[ByteSize; 2]>,
     /// Of settings of the cache.
     pub cache: CacheRanges,
     /// Of the bits a key in `table.filter`, for tables that are written from then on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter_bits: Option<[f64; 2]>,
     /// Of `compaction.level0_trigger`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub level0_trigger: Option<[u32; 2]>,
     /// Of `io_limit`. The least is above 0: a limit stays one.
     #[serde(rename = "io_limit")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<[String; 2]>")]
     pub io_limit: Option<[ByteSize; 2]>,
 }
@@ -102,6 +106,7 @@ pub struct TuningRanges {
 #[serde(deny_unknown_fields, default)]
 pub struct CacheRanges {
     /// Of `cache.size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<[String; 2]>")]
     pub size: Option<[ByteSize; 2]>,
 }

@@ -274,6 +274,17 @@ fn draw_value_log(chance: &mut Chance, value_log: &mut ValueLogConfig) {
     value_log.inline_again = chance.below(2) == 0;
 }
 
+/// Self-tuners that are never at rest.
+fn self_tuners() -> Vec<PolicySpec> {
+    vec![
+        named("random", &[("rate", 1.into())]),
+        named("random", &[("rate", 1.into())]),
+        named("hill-climb", &[("pause", 1.into())]),
+        named("memory", &[("min_gain", 0.into())]),
+        named("limiter", &[("periods", 2.into())]),
+    ]
+}
+
 /// Draws a policy for a setting: any of its family, or one with parameters that suit a small tree.
 fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> PolicySpec {
     let indexes = aura_policies::index::FAMILY.names();
@@ -338,13 +349,7 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
                 ],
             ),
         ],
-        "self_tuning.policy" => vec![
-            named("random", &[("rate", 1.into())]),
-            named("random", &[("rate", 1.into())]),
-            named("hill-climb", &[("pause", 1.into())]),
-            named("memory", &[("min_gain", 0.into())]),
-            named("limiter", &[("periods", 2.into())]),
-        ],
+        "self_tuning.policy" => self_tuners(),
         "value_log.separation" => vec![
             named("never", &[]),
             named("threshold", &[("bytes", 1.into())]),

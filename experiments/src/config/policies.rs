@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aura_engine::{EngineConfig, PolicySlot};
 use aura_policies::{PolicyError, PolicySpec};
+use serde_json::json;
 
 use super::error::ConfigError;
 use super::tree::{Content, Node};
@@ -52,6 +53,7 @@ fn refusal(tree: &Node, slot: &PolicySlot<&PolicySpec>, error: &PolicyError) -> 
 /// Fills in the parameters that policies take by default: what is printed, and hashed into a
 /// trial's id, is everything.
 pub(super) fn spell_out_defaults(tree: &mut Node, engine: &EngineConfig) {
+    spell_out_self_tuning(tree, engine);
     for slot in engine.policies() {
         let key = format!("engine.{}", slot.key);
         // What has no answer here was refused by the check.
@@ -65,5 +67,14 @@ pub(super) fn spell_out_defaults(tree: &mut Node, engine: &EngineConfig) {
         // the same text.
         let table = Content::Table(BTreeMap::new());
         tree.put(&key, Node::default_value(table));
+    }
+}
+
+/// Fills in the settings of self-tuning, which an engine without it does not have.
+fn spell_out_self_tuning(tree: &mut Node, engine: &EngineConfig) {
+    if let Some(tuning) = &engine.self_tuning {
+        let mut all = Node::defaults(json!({ "engine": { "self_tuning": tuning } }));
+        all.merge(std::mem::replace(tree, Node::empty()));
+        *tree = all;
     }
 }

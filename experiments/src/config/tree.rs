@@ -77,7 +77,8 @@ const CHOICE_KEYS: [&str; 4] = ["policy", "kind", "arrival", "profile"];
 /// Tables whose keys mean something only together: a stronger layer replaces all of them.
 const WHOLE_TABLES: [&str; 2] = ["mix", "sync"];
 
-/// The tables with a `kind` or a `policy` whose other keys mean the same under each: they are merged.
+/// The tables with a `kind` or a `policy` whose other keys mean the same under each. They are
+/// merged.
 const MERGED: [&str; 2] = ["world", "self_tuning"];
 
 /// The key of sizes, which are numbers, texts or tables.

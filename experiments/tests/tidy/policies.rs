@@ -32,9 +32,10 @@ fn the_engine_names_no_policy() {
 fn every_policy_is_one_file_and_one_entry() {
     let folder = root().join("policies/src");
     for family in aura_policies::families() {
-        let module = read(&folder.join(family.name).join("mod.rs"));
+        let own = folder.join(folder_of(family.name));
+        let module = read(&own.join("mod.rs"));
         let mut files = BTreeSet::new();
-        for path in rust_files(&folder.join(family.name)) {
+        for path in rust_files(&own) {
             let source = read(&path);
             if source.contains("const ENTRY: Entry<Build>") {
                 let name = path.file_stem().expect("a name").to_string_lossy();
@@ -64,6 +65,11 @@ fn every_policy_is_one_file_and_one_entry() {
     }
 }
 
+/// A family's folder is named like it, as a module.
+fn folder_of(family: &str) -> String {
+    family.replace('-', "_")
+}
+
 /// A policy's file is named like it; a module's name cannot begin with a digit.
 fn file_of(policy: &str) -> String {
     match policy {
@@ -84,7 +90,7 @@ fn no_other_file_of_policies_names_a_policy() {
             .iter()
             .filter(|family| family.policies.iter().any(|it| it.name == policy.name))
             .flat_map(|family| {
-                let folder = folder.join(family.name);
+                let folder = folder.join(folder_of(family.name));
                 [file_of(policy.name), "mod".to_owned()]
                     .map(|file| folder.join(format!("{file}.rs")))
             })

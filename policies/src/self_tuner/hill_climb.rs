@@ -3,8 +3,8 @@
 //! Source: the plainest search there is; the hand-written baseline of every study of tuning.
 //! State: the knob, its direction, and the change that is being tried.
 //! Cost: O(1) a window.
-//! Invariants: a knob moves by one step of `factor` (by one, if it counts runs or bits) and stays in
-//! its range. What did not save `min_gain` is set back, and the next knob takes its turn.
+//! Invariants: a knob moves by one step of `factor` (by one, if it counts runs or bits) and stays
+//! in its range. What did not save `min_gain` is set back, and the next knob takes its turn.
 //! Weak where: costs are noisier than one step changes them, or knobs depend on one another.
 
 use super::{Build, Change, Proposal, SelfTuner, shiftable, weight};

@@ -1,12 +1,12 @@
 //! Limiter: the I/O limit of the background follows how often jobs had to wait for it.
 //!
 //! Source: RocksDB's auto-tuned rate limiter (util/rate_limiter.cc, 2017): look at the share of
-//! periods in which the budget was drained. If there is none, the limit drops to a twentieth of the
+//! periods in which the budget was drained. Without any, the limit drops to a twentieth of the
 //! largest; below a half, it is divided by 1.05; above nine tenths, multiplied by it. The periods
 //! here are windows of operations.
 //! State: the periods since the last decision, and how many were drained.
 //! Cost: O(1) a window.
-//! Invariants: the limit stays in its range; no proposal comes before `periods` windows have passed.
+//! Invariants: the limit stays in its range; no proposal comes before `periods` windows are over.
 //! Weak where: bursts are shorter than `periods` windows, or a drained budget is what the operator
 //! wants.
 

@@ -145,7 +145,6 @@ impl Tuning {
             TuningStep::FellBack => add(&mine.self_tuning_fallbacks, 1),
             _ => {}
         }
-        drop(mine);
         self.record(order, window, memory);
     }
 
@@ -174,7 +173,6 @@ impl Tuning {
             TuningStep::Applied => add(&mine.self_tuning_applied, 1),
             _ => {}
         }
-        drop(mine);
         match step {
             TuningStep::Refused => self.supervisor.note(Verdict::Refused),
             TuningStep::Unchanged => self.supervisor.note(Verdict::Unchanged),

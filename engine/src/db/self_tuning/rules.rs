@@ -64,7 +64,7 @@ impl Rules {
             .collect()
     }
 
-    /// The same, as self-tuners see it.
+    /// The knobs of these values, as self-tuners see them.
     pub(super) fn facts(&self, values: &Values) -> Vec<KnobFacts> {
         let facts = self.ranges.iter().map(|(knob, [least, most])| KnobFacts {
             knob: *knob,
