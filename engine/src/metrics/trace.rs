@@ -48,6 +48,7 @@ fn level(kind: &EventKind) -> Level {
         | EventKind::Collection { .. }
         | EventKind::Stall { .. }
         | EventKind::Agent { .. } => Level::DEBUG,
+        EventKind::SelfTuning(_) => Level::INFO,
         EventKind::Index { .. } | EventKind::Window { .. } => Level::TRACE,
     }
 }
