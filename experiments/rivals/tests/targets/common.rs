@@ -43,6 +43,7 @@ pub(crate) fn on<T: Target, F: Future<Output = ()>>(
         settings: config.engine.clone(),
         observer: None,
         watched: false,
+        sides: None,
     };
     world.block_on(async {
         law(T::open(opening).await.expect("it opens")).await;
