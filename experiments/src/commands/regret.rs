@@ -27,7 +27,8 @@ Prints one row per sweep point and variant, the cheapest first: its cost in seco
 cost over that of the best variant that stands still, less one) and the captured share (of the way
 from there to the best-known schedule), each with its 95 % interval over seeds. What each point can
 show follows on standard error: a point where the best that stands still is at most 2 % behind the
-best of every phase put together is neutral, one where it is 10 % behind or more is adaptive.
+best of every phase put together, and behind every schedule, is neutral; one where it is 10 % behind
+either is adaptive.
 
 Exit codes: 0 shown; 2 a name is unknown, or nothing says what stands still; 3 the results cannot be
 read.")]

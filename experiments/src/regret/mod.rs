@@ -6,8 +6,8 @@
 //! what else a config may name.
 //!
 //! - The *gap* of a cell is what the best arm that stands still loses against the best of each
-//!   phase put together. Without a gap there is nothing to adapt to: the cell is *neutral*, and
-//!   supports no claim but that of doing no harm.
+//!   phase put together, or against a schedule that was run, whichever is more. Without a gap there
+//!   is nothing to adapt to: the cell is *neutral*, and supports no claim but that of doing no harm.
 //! - The *regret* of an arm is its cost over that of the best that stands still, less one.
 //! - The *captured share* is the part of the way from the best that stands still to the best-known
 //!   schedule: 1 is as good as the schedule, 0 as good as standing still, and less does harm.
@@ -242,7 +242,8 @@ pub struct Cell {
     pub best_static: String,
     /// The best arm that stands still of each phase, in the order of the phases.
     pub best_of_phase: Vec<(String, String)>,
-    /// What the best that stands still loses against the best of each phase.
+    /// What the best that stands still loses against the best of each phase, or against the best
+    /// schedule, whichever is more.
     pub gap: Share,
     /// What the cell can show.
     pub admission: Admission,
@@ -299,8 +300,7 @@ fn shown(point: &Point) -> String {
 /// Judges every sweep point of a run.
 ///
 /// # Errors
-/// [`RegretError`] if a point has no seed with results of every variant, or no time of the device
-/// although it has a price.
+/// [`RegretError`] if a point has no seed with results of every variant.
 pub fn cells(rows: &[TidyRow], config: &RegretConfig) -> Result<Vec<Cell>, RegretError> {
     let points = compare::points(rows);
     points
@@ -346,8 +346,7 @@ fn cell(costs: &Costs, point: &Point, config: &RegretConfig) -> Result<Cell, Reg
         of.iter().zip(by).map(|(a, b)| (a / b).ln()).collect()
     };
     let bar = costs.totals(best_static);
-    let gap = Share::of_logs(&logs(&costs.phases(best_static), &stitched));
-    let admission = Admission::of(gap);
+    let put_together = Share::of_logs(&logs(&costs.phases(best_static), &stitched));
     let schedule = costs.cheapest(|variant| config.role(variant) == Role::Schedule);
     // The phases put together pay what the best that stands still pays beside them.
     let beside: Vec<f64> = bar
@@ -359,6 +358,13 @@ fn cell(costs: &Costs, point: &Point, config: &RegretConfig) -> Result<Cell, Reg
     let best_known =
         schedule.filter(|name| stats::mean(&costs.totals(name)) <= stats::mean(&stitched));
     let known = best_known.map_or(stitched, |name| costs.totals(name));
+    // What a schedule reached can be reached, whatever the phases apart say: a layout that does not
+    // stand still may be cheaper in each phase than all that do.
+    let reached = best_known.map(|_| Share::of_logs(&logs(&bar, &known)));
+    let gap = reached
+        .filter(|reached| reached.mean > put_together.mean)
+        .unwrap_or(put_together);
+    let admission = Admission::of(gap);
     let arm = |variant: &str| {
         let totals = costs.totals(variant);
         let ways = bar.iter().zip(&totals).zip(&known);

@@ -121,6 +121,29 @@ fn the_drain_counts_where_the_device_has_a_price() {
 }
 
 #[test]
+fn a_schedule_that_is_ahead_of_every_phase_is_a_gap() {
+    let of_seed = |seed: u64| {
+        let slow = 1.0 + seed as f64 / 10.0;
+        [
+            made("lazy", seed, slow * 2.0, slow * 2.0),
+            made("tidy", seed, slow * 2.1, slow * 2.1),
+            made("scheduled", seed, slow * 1.0, slow * 2.0),
+            made("agent", seed, slow * 1.5, slow * 2.0),
+        ]
+    };
+    let trials: Vec<Made> = (1..=3).flat_map(of_seed).collect();
+    let cells = cells(&rows(&trials), &config()).unwrap();
+    assert!(
+        near(cells[0].gap.mean, 4.0 / 3.0 - 1.0),
+        "{:?}",
+        cells[0].gap
+    );
+    assert_eq!(cells[0].admission, Admission::Adaptive);
+    assert_eq!(cells[0].best_known.as_deref(), Some("scheduled"));
+    assert!(near(arm(&cells[0], "agent").captured.unwrap().mean, 0.5));
+}
+
+#[test]
 fn what_is_left_to_the_drain_is_paid() {
     let config = RegretConfig {
         price: PriceConfig::default(),
