@@ -295,10 +295,8 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
         { "at_operations": 700, "merge": { "from": 0, "to": 2 } },
         { "at_operations": 900, "level": 1, "runs": 1, "transition": "greedy" },
     ]);
-    let key = match key.strip_prefix("table.levels.1.") {
-        Some(of_level) => format!("table.{of_level}"),
-        None => key.to_owned(),
-    };
+    let of_level = key.strip_prefix("table.levels.1.");
+    let key = of_level.map_or(key.to_owned(), |of_level| format!("table.{of_level}"));
     let suited = match &*key {
         "table.filter" => vec![
             named("none", &[]),
