@@ -431,6 +431,23 @@ pub(super) mod tests {
         }
     }
 
+    fn undone_change() -> TuningRecord {
+        let change = Change::Set {
+            knob: Knob::Level0Trigger,
+            value: 3.0,
+        };
+        TuningRecord {
+            step: TuningStep::Undone,
+            why: "costs-more",
+            proposal: Some(Proposal::new(change, "climb")),
+            window: 9,
+            before: 100.0,
+            after: 110.0,
+            knobs: BTreeMap::from([("level0-trigger", 4.0)]),
+            memory: MemoryFacts::default(),
+        }
+    }
+
     #[test]
     fn windows_of_an_agent_have_a_file_of_their_own() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
@@ -471,30 +488,18 @@ pub(super) mod tests {
                 decisions: vec![made],
             }),
         ];
-        trial.phases[0]
-            .events
-            .push(event(EventKind::SelfTuning(TuningRecord {
-                step: TuningStep::Undone,
-                why: "costs-more",
-                proposal: Some(Proposal::new(
-                    Change::Set {
-                        knob: Knob::Level0Trigger,
-                        value: 3.0,
-                    },
-                    "climb",
-                )),
-                window: 9,
-                before: 100.0,
-                after: 110.0,
-                knobs: BTreeMap::from([("level0-trigger", 4.0)]),
-                memory: MemoryFacts::default(),
-            })));
+        let tuning = EventKind::SelfTuning(undone_change());
+        trial.phases[0].events.push(event(tuning));
         let folder = experiment.trial(&trial.manifest.id);
         files::create_folder(folder.path()).expect("a temporary folder");
         write_trial(&folder, &trial, &derive(&trial)).expect("results are written");
-        let events = read(folder.events());
+        check_events(&read(folder.events()));
+        check_decisions(&read(folder.decisions()));
+    }
+
+    fn check_events(events: &str) {
         assert_eq!(events.lines().count(), 1, "{events}");
-        let event: serde_json::Value = serde_json::from_str(&events).expect("JSON");
+        let event: serde_json::Value = serde_json::from_str(events).expect("JSON");
         assert_eq!(
             (
                 &event["event"],
@@ -511,7 +516,9 @@ pub(super) mod tests {
                 &"done".into()
             )
         );
-        let windows = read(folder.decisions());
+    }
+
+    fn check_decisions(windows: &str) {
         let lines: Vec<serde_json::Value> = windows
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
