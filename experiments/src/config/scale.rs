@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::tree::Node;
 
 /// What grows beside the operations of phases, with the value where a config leaves it out.
-const SCALED: [&str; 11] = [
+const SCALED: [&str; 12] = [
     "workload.records",
     "workload.operations",
     "workload.warm_up_operations",
@@ -22,6 +22,7 @@ const SCALED: [&str; 11] = [
     "engine.compaction.base",
     "engine.compaction.debt_slowdown",
     "engine.compaction.agent_window",
+    "engine.compaction.picker.deadline",
     "engine.self_tuning.window",
     "engine.value_log.file",
 ];
@@ -158,6 +159,7 @@ mod tests {
                 "table": { "block": "4KiB", "size": "1MiB" },
                 "compaction": {
                     "layout": { "policy": "leveled", "ratio": 10 },
+                    "picker": { "policy": "lethe", "deadline": 60 },
                     "agent": { "actions": [{ "at_operations": 5, "runs": 3 }] },
                 },
                 "self_tuning": {
@@ -180,6 +182,7 @@ mod tests {
                 "table": { "block": "4KiB", "size": 4_194_304 },
                 "compaction": {
                     "layout": { "policy": "leveled", "ratio": 10 },
+                    "picker": { "policy": "lethe", "deadline": 240 },
                     "agent": { "actions": [{ "at_operations": 20, "runs": 3 }] },
                 },
                 "self_tuning": {

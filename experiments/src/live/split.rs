@@ -13,10 +13,10 @@
 //! The halves are fixed, and no two halves are alike: one has the hotter keys. So B's half is not
 //! held against A's alone. First A runs on both halves; then the database is loaded afresh with A
 //! on the one and B on the other, and each window repeats the operations of the window with its
-//! number under A and A. What B's half differs by from A's then, less what it differed by before, is one
-//! pair: a difference in differences. The chance of a window is in both, and the correction has no
-//! error of its own beside that of the pairs. A fresh load each time lets settings be compared that
-//! a running engine cannot change, and those that act as the tree is written.
+//! number under A and A. What B's half differs by from A's then, less what it differed by before,
+//! is one pair: a difference in differences. The chance of a window is in both, and the correction
+//! has no error of its own beside that of the pairs. A fresh load each time lets settings be
+//! compared that a running engine cannot change, and those that act as the tree is written.
 //!
 //! Only what a side's own counters and its own operations give can be compared: see [`gives`]. The
 //! sides interfere: they share one log, device and CPU, and writers of both wait if one stalls. So
@@ -101,11 +101,13 @@ pub fn corrected(window: &[TidyRow], before: &[TidyRow]) -> Vec<TidyRow> {
         }
         let (a, b) = (value(row, Side::A)?, value(row, Side::B)?);
         let scale = metrics::find(&row.name.metric).ok()?.scale;
+        if scale == Scale::Relative && (a <= 0.0 || b <= 0.0) {
+            return None;
+        }
         let mut row = row.clone();
         if row.trial.variant == Side::B.name() {
             match scale {
-                Scale::Relative if a > 0.0 && b > 0.0 => row.value *= a / b,
-                Scale::Relative => return None,
+                Scale::Relative => row.value *= a / b,
                 Scale::Absolute => row.value -= b - a,
             }
         }

@@ -6,8 +6,9 @@
 //! what else a config may name.
 //!
 //! - The *gap* of a cell is what the best arm that stands still loses against the best of each
-//!   phase put together, or against a schedule that was run, whichever is more. Without a gap there
-//!   is nothing to adapt to: the cell is *neutral*, and supports no claim but that of doing no harm.
+//!   phase put together, or against a schedule that was run, whichever is more. Without a gap
+//!   there is nothing to adapt to: the cell is *neutral*, and supports no claim but that of doing
+//!   no harm.
 //! - The *regret* of an arm is its cost over that of the best that stands still, less one.
 //! - The *captured share* is the part of the way from the best that stands still to the best-known
 //!   schedule: 1 is as good as the schedule, 0 as good as standing still, and less does harm.
