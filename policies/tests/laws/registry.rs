@@ -154,6 +154,7 @@ fn the_table_holds_each_family_once() {
         "separation",
         "placement",
         "gc",
+        "self-tuner",
     ];
     assert_eq!(names, expected);
     let listed: Vec<&str> = aura_policies::families()
