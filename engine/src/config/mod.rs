@@ -94,6 +94,19 @@ pub enum SyncPolicy {
     Never,
 }
 
+impl SyncPolicy {
+    /// Whether a group that was just logged must be synced: `unsynced` bytes are not, and the last
+    /// sync was so many nanoseconds ago as `since` says.
+    pub(crate) fn is_due(self, unsynced: u64, since: impl Fn() -> u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Bytes(bytes) => unsynced >= bytes.as_u64(),
+            Self::Interval(interval) => u128::from(since()) >= interval.as_nanos(),
+        }
+    }
+}
+
 /// Data structure that keeps a memtable's entries in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -5,7 +5,6 @@
 //! leader appends everybody's records to the log, syncs by policy, applies each batch to its sides,
 //! and publishes both. If it is lost, those who wait are refused, and no more writes are taken.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -18,67 +17,7 @@ use crate::env::BoxFuture;
 use crate::error::{Error, Result};
 use crate::state::Task;
 use crate::sync::lock;
-
-/// Bytes after which a group takes no further writer, so that none waits for a very long append.
-const GROUP_BYTES_MAX: usize = 4 << 20;
-
-/// Groups that a writer commits at most before a task goes on.
-const GROUPS_LED_MAX: usize = 16;
-
-/// What a lost leader was doing.
-const LEADING: &str = "a commit";
-
-/// A writer that waits.
-pub(super) struct Request {
-    pub(super) parts: Parts,
-    /// Where the result goes.
-    tx: oneshot::Sender<Result<()>>,
-}
-
-/// Writers waiting for the next group.
-#[derive(Default)]
-pub(super) struct Queue {
-    waiting: VecDeque<Request>,
-    /// Whether somebody leads, and so will commit who waits.
-    led: bool,
-}
-
-impl Queue {
-    /// Adds a writer. Returns whether it must lead.
-    fn join(&mut self, request: Request) -> bool {
-        self.waiting.push_back(request);
-        !std::mem::replace(&mut self.led, true)
-    }
-
-    /// Takes the writers of the next group.
-    fn take_group(&mut self) -> Vec<Request> {
-        let mut group = Vec::new();
-        let mut bytes = 0;
-        while bytes < GROUP_BYTES_MAX
-            && let Some(request) = self.waiting.pop_front()
-        {
-            bytes += request.parts.whole.body.len();
-            group.push(request);
-        }
-        group
-    }
-
-    /// Ends the lead if nobody waits. Returns whether it did.
-    fn end_lead(&mut self) -> bool {
-        if self.waiting.is_empty() {
-            self.led = false;
-        }
-        !self.led
-    }
-
-    /// Refuses the writers that wait, and ends the lead.
-    fn refuse_all(&mut self, error: &Error) {
-        for request in self.waiting.drain(..) {
-            let _ = request.tx.send(Err(error.clone()));
-        }
-        self.led = false;
-    }
-}
+use crate::write::{GROUPS_LED_MAX, LEADING, Request};
 
 impl Split {
     /// Commits a divided batch.
@@ -88,7 +27,7 @@ impl Split {
             return Ok(());
         }
         let (tx, rx) = oneshot::channel();
-        if lock(&self.queue).join(Request { parts, tx }) {
+        if lock(&self.queue).join(Request { staged: parts, tx }) {
             match Task::begin(&self.lifecycle) {
                 Ok(task) => self.begin_commit(Lead::new(self, task)),
                 Err(error) => lock(&self.queue).refuse_all(&error),
@@ -114,7 +53,7 @@ impl Split {
 
     /// Commits the writers that wait, as one group, and answers them.
     async fn lead_group(self: &Arc<Self>) {
-        let group = lock(&self.queue).take_group();
+        let group = lock(&self.queue).take_group(|parts| parts.whole.body.len());
         let result = self.commit_group(&group).await;
         for request in group {
             // A writer that was dropped does not wait for the answer.
@@ -122,7 +61,7 @@ impl Split {
         }
     }
 
-    async fn commit_group(self: &Arc<Self>, group: &[Request]) -> Result<()> {
+    async fn commit_group(self: &Arc<Self>, group: &[Request<Parts>]) -> Result<()> {
         self.check_writable()?;
         let logged = self.log.append(group, self.policy, &self.sides).await;
         // Nobody knows what of the group is in the log.
@@ -139,10 +78,10 @@ impl Split {
     }
 
     /// Applies the batches of a group to their sides. Returns which sides they touch.
-    async fn apply(&self, group: &[Request]) -> Result<[bool; 2]> {
+    async fn apply(&self, group: &[Request<Parts>]) -> Result<[bool; 2]> {
         let mut touched = [false; 2];
         for request in group {
-            for (side, part) in request.parts.sides.iter().enumerate() {
+            for (side, part) in request.staged.sides.iter().enumerate() {
                 if let Some(part) = part {
                     touched[side] = true;
                     self.sides[side]

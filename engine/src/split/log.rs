@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::commit::Request;
 use super::format::SplitMarker;
+use super::parts::Parts;
 use crate::config::SyncPolicy;
 use crate::db::api::AuraEngine;
 use crate::directory::{FileKind, Files, SPLIT};
@@ -24,7 +24,7 @@ use crate::sync::lock;
 use crate::values::DurableValues;
 use crate::wal::format::Record;
 use crate::wal::{LogPart, WalWriter};
-use crate::write::LogAbove;
+use crate::write::{LogAbove, Request};
 
 /// Closed logs after which a side that still needs the oldest is flushed.
 const CLOSED_MAX: usize = 2;
@@ -170,7 +170,7 @@ impl SharedLog {
     /// whether a file was closed. Every group before this one has been applied to `sides`.
     pub(super) async fn append(
         &self,
-        group: &[Request],
+        group: &[Request<Parts>],
         policy: SyncPolicy,
         sides: &[AuraEngine; 2],
     ) -> Result<bool> {
@@ -182,7 +182,7 @@ impl SharedLog {
             self.close_file(writing, memtables).await?;
         }
         for request in group {
-            let batch = &request.parts.whole;
+            let batch = &request.staged.whole;
             let mut record = Record {
                 sequence: writing.sequence + 1,
                 writes: batch.writes,
@@ -199,16 +199,8 @@ impl SharedLog {
         add(&self.counters.batches, group.len() as u64);
         add(&self.counters.groups, 1);
         add(&self.counters.log_bytes, bytes);
-        let syncs = match policy {
-            SyncPolicy::Always => true,
-            SyncPolicy::Never => false,
-            SyncPolicy::Bytes(bytes) => writing.wal.unsynced_bytes() >= bytes.as_u64(),
-            SyncPolicy::Interval(interval) => {
-                let since = self.env.clock.now() - writing.synced_at;
-                u128::from(since) >= interval.as_nanos()
-            }
-        };
-        if syncs {
+        let since = || self.env.clock.now() - writing.synced_at;
+        if policy.is_due(writing.wal.unsynced_bytes(), since) {
             self.sync(writing).await?;
         }
         Ok(closes)

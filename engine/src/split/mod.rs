@@ -63,16 +63,16 @@ pub(crate) mod scan;
 
 use std::sync::{Arc, Mutex};
 
-use self::commit::Queue;
 use self::log::SharedLog;
 use self::moment::Published;
-use self::parts::Halves;
+use self::parts::{Halves, Parts};
 use crate::config::SyncPolicy;
 use crate::db::api::AuraEngine;
 use crate::env::Env;
 use crate::error::Result;
 use crate::recovery::RecoveryReport;
 use crate::state::Lifecycle;
+use crate::write::CommitQueue;
 
 /// One open split database.
 struct Split {
@@ -85,7 +85,7 @@ struct Split {
     /// When the log is synced.
     policy: SyncPolicy,
     /// Writers that wait for the next group. Held for a few steps.
-    queue: Mutex<Queue>,
+    queue: Mutex<CommitQueue<Parts>>,
     /// What opening it found in the logs.
     recovery: RecoveryReport,
 }

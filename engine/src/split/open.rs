@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::Split;
-use super::commit::Queue;
 use super::format::{SideMarker, SplitMarker};
 use super::log::{SharedLog, write_marker};
 use super::moment::Published;
@@ -110,7 +109,7 @@ impl Opening {
             log,
             lifecycle,
             policy,
-            queue: Mutex::new(Queue::default()),
+            queue: Mutex::default(),
             recovery: report,
         });
         split.start()?;

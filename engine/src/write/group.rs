@@ -1,14 +1,11 @@
 //! Commit groups: the writers that wait are committed together, by the first of them.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::oneshot;
-
+use super::queue::{GROUPS_LED_MAX, LEADING, Request};
 use super::staged::Staged;
 use super::{CommitPipeline, Log};
-use crate::config::SyncPolicy;
 use crate::env::{BoxFuture, CpuWork};
 use crate::error::{Error, Result};
 use crate::metrics::add;
@@ -16,74 +13,6 @@ use crate::state::Uncut;
 use crate::sync::lock;
 use crate::values::StagedValues;
 use crate::wal::format::Record;
-
-/// Bytes after which a commit group takes no further writer, so that none waits for a very long
-/// append.
-const GROUP_BYTES_MAX: usize = 4 << 20;
-
-/// Groups that a writer commits at most before a task goes on: those that form meanwhile cost it
-/// less than another leader, but its own caller waits for them.
-const GROUPS_LED_MAX: usize = 16;
-
-/// What a lost leader was doing.
-pub(super) const LEADING: &str = "a commit";
-
-/// Writers waiting for the next commit group.
-#[derive(Default)]
-pub(super) struct CommitQueue {
-    waiting: VecDeque<Request>,
-    /// Whether somebody leads, and so will commit who waits.
-    led: bool,
-}
-
-/// A writer that waits.
-pub(super) struct Request {
-    pub(super) staged: Staged,
-    /// Where the result goes.
-    pub(super) tx: oneshot::Sender<Result<()>>,
-}
-
-impl CommitQueue {
-    /// Adds a writer. Returns whether it must lead.
-    pub(super) fn join(&mut self, request: Request) -> bool {
-        self.waiting.push_back(request);
-        !std::mem::replace(&mut self.led, true)
-    }
-
-    /// Takes the writers of the next group.
-    fn take_group(&mut self) -> Vec<Request> {
-        let mut group = Vec::new();
-        let mut bytes = 0;
-        while bytes < GROUP_BYTES_MAX
-            && let Some(request) = self.waiting.pop_front()
-        {
-            bytes += request.staged.bytes();
-            group.push(request);
-        }
-        group
-    }
-
-    /// Takes the lead if nobody has it: then nobody waits. Returns whether it did.
-    pub(super) fn lead_alone(&mut self) -> bool {
-        !std::mem::replace(&mut self.led, true)
-    }
-
-    /// Refuses the writers that wait, and ends the lead.
-    fn refuse_all(&mut self) {
-        for request in self.waiting.drain(..) {
-            let _ = request.tx.send(Err(Error::Interrupted { work: LEADING }));
-        }
-        self.led = false;
-    }
-
-    /// Ends the lead if nobody waits. Returns whether it did.
-    pub(super) fn end_lead(&mut self) -> bool {
-        if self.waiting.is_empty() {
-            self.led = false;
-        }
-        !self.led
-    }
-}
 
 impl CommitPipeline {
     /// Commits the groups that wait. What can be done without waiting is done here; the rest
@@ -114,11 +43,11 @@ impl CommitPipeline {
 
     /// Commits the writers that wait, as one group, and answers them.
     async fn lead_group(&self) {
-        let mut group = lock(&self.queue).take_group();
+        let mut group = lock(&self.queue).take_group(Staged::bytes);
         let begun = self.core.env().clock.now();
         let result = self.commit_group(&mut group).await;
         if self.syncs_always {
-            let is_alone = group.len() == 1 && lock(&self.queue).waiting.is_empty();
+            let is_alone = group.len() == 1 && lock(&self.queue).is_empty();
             self.solitude
                 .note(is_alone, self.core.env().clock.now() - begun);
         }
@@ -139,7 +68,7 @@ impl CommitPipeline {
         }
     }
 
-    async fn commit_group(&self, group: &mut [Request]) -> Result<()> {
+    async fn commit_group(&self, group: &mut [Request<Staged>]) -> Result<()> {
         let mut log = self.log.lock().await;
         // If this ends early, nobody knows what of the group is in the log.
         let uncut = Uncut::new(&self.lifecycle, LEADING);
@@ -149,7 +78,7 @@ impl CommitPipeline {
     }
 
     /// Appends the group's values, then its records; inserts its entries and publishes them.
-    async fn commit_to(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
+    async fn commit_to(&self, log: &mut Log, group: &mut [Request<Staged>]) -> Result<()> {
         // Under the lock: a close that came first has taken it already.
         self.lifecycle.check_writable()?;
         let bytes = group.iter().map(|it| it.staged.bytes() as u64).sum();
@@ -228,7 +157,7 @@ impl CommitPipeline {
     }
 
     /// Appends a group's values; afterwards their pointers are final.
-    async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
+    async fn append_values(&self, log: &mut Log, group: &mut [Request<Staged>]) -> Result<()> {
         let mut staged: Vec<&mut StagedValues> = group
             .iter_mut()
             .filter_map(|request| request.staged.values_mut())
@@ -248,15 +177,9 @@ impl CommitPipeline {
     }
 
     fn must_sync(&self, log: &Log) -> bool {
-        match self.core.config().wal.sync {
-            SyncPolicy::Always => true,
-            SyncPolicy::Never => false,
-            SyncPolicy::Bytes(bytes) => log.wal.unsynced_bytes() >= bytes.as_u64(),
-            SyncPolicy::Interval(interval) => {
-                let since = self.core.env().clock.now() - log.synced_at;
-                u128::from(since) >= interval.as_nanos()
-            }
-        }
+        let since = || self.core.env().clock.now() - log.synced_at;
+        let sync = self.core.config().wal.sync;
+        sync.is_due(log.wal.unsynced_bytes(), since)
     }
 }
 
@@ -310,6 +233,6 @@ impl Drop for Lead {
         }
         let lost = Error::Interrupted { work: LEADING };
         self.pipeline.lifecycle.set_poison(&lost);
-        lock(&self.pipeline.queue).refuse_all();
+        lock(&self.pipeline.queue).refuse_all(&lost);
     }
 }

@@ -22,8 +22,8 @@
 //!
 //! A writer who finds nobody waiting is a group of one, and commits in its own poll.
 //!
-//! - [`staged`] frames large values; [`group`] commits the writers that wait, as one; [`alone`]
-//!   commits a writer who need not wait.
+//! - [`staged`] frames large values; [`queue`] holds the writers that wait, [`group`] commits them
+//!   as one; [`alone`] commits a writer who need not wait.
 //! - [`above`] is a log that several engines share, in place of their own.
 //! - [`log`] is what a group appends to; [`seal`] ends a memtable and its log.
 //! - [`solitude`] decides in which thread a commit waits for its sync.
@@ -33,6 +33,7 @@ mod above;
 mod alone;
 mod group;
 mod log;
+mod queue;
 mod seal;
 mod solitude;
 mod staged;
@@ -47,8 +48,9 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::above::{AnyLogAbove, LogAbove};
 use self::alone::LoneCommit;
-use self::group::{CommitQueue, LEADING, Lead, Request};
+use self::group::Lead;
 pub(crate) use self::log::Log;
+pub(crate) use self::queue::{CommitQueue, GROUPS_LED_MAX, LEADING, Request};
 use self::solitude::Solitude;
 use self::staged::Staged;
 use crate::compaction::Scheduler;
@@ -81,7 +83,7 @@ pub(crate) struct CommitPipeline {
     /// Whether those wait in the writer's thread.
     solitude: Solitude,
     /// Writers waiting for the next commit group. Held for a few steps.
-    queue: Mutex<CommitQueue>,
+    queue: Mutex<CommitQueue<Staged>>,
     /// Values separated since the engine was opened.
     separated: AtomicU64,
     /// Held by the leader of a commit group, and while a moment between two groups is taken.
