@@ -95,8 +95,8 @@ pub enum SyncPolicy {
 }
 
 impl SyncPolicy {
-    /// Whether a group that was just logged must be synced: `unsynced` bytes are not, and the last
-    /// sync was so many nanoseconds ago as `since` says.
+    /// Whether a group that was just logged must be synced: `unsynced` bytes are not, and `since`
+    /// gives the nanoseconds since the last sync.
     pub(crate) fn is_due(self, unsynced: u64, since: impl Fn() -> u64) -> bool {
         match self {
             Self::Always => true,
