@@ -679,8 +679,12 @@ pub enum TuningStep {
     Undone,
     /// It was given up unjudged.
     Abandoned,
-    /// The settings at opening came back.
+    /// The best settings that are known for the mix of operations came back, because others have
+    /// cost too much.
     FellBack,
+    /// Another mix of operations has begun: the settings that are known to suit it came back, or
+    /// those at opening.
+    Restored,
 }
 
 /// One step of self-tuning, with what it rests on.
@@ -690,7 +694,7 @@ pub struct TuningRecord {
     pub step: TuningStep,
     /// Why, in a few words that are the same whenever the reason is.
     pub why: &'static str,
-    /// The proposal that it is about; None for a fall-back.
+    /// The proposal that it is about; None where settings came back and none was watched.
     pub proposal: Option<Proposal>,
     /// The number of the window that it follows.
     pub window: u64,

@@ -494,7 +494,7 @@ fn proposals_are_recorded_and_not_carried_out() {
     tuning(&mut config).mode = TuningMode::Propose;
     let opening = config.clone();
     on_a_bench(config, |mut bench| async move {
-        bench.windows(20, 1.0).await;
+        bench.windows(60, 1.0).await;
         assert!(
             bench.count(TuningStep::Proposed) >= 20,
             "{:?}",

@@ -64,8 +64,8 @@ impl Mix {
     }
 }
 
-/// A share's change by which a mix is another one.
-const DRIFT: f64 = 0.1;
+/// A share's change beyond which a mix is another one.
+pub const SHARE_OF_ANOTHER: f64 = 0.1;
 
 /// Follows the mix from window to window.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Watch {
         };
         let operations = window.operations() as f64;
         match &mut self.mix {
-            Some(mix) if mix.distance(&now) <= DRIFT => {
+            Some(mix) if mix.distance(&now) <= SHARE_OF_ANOTHER => {
                 *mix = mix.map2(&now, |mean, share| mean + 0.25 * (share - mean));
                 self.lasted += operations;
                 false

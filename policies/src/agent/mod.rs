@@ -65,7 +65,7 @@ mod file;
 mod merges;
 mod net;
 mod propagation;
-mod recursive;
+pub(crate) mod recursive;
 mod setting;
 
 mod arce;

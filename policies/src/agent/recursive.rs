@@ -6,7 +6,7 @@
 
 /// A linear model, and what is not known of it.
 #[derive(Clone, Debug)]
-pub(super) struct Recursive<const N: usize> {
+pub(crate) struct Recursive<const N: usize> {
     weights: [f64; N],
     /// The inverse of the regularised matrix of examples.
     inverse: [[f64; N]; N],
@@ -18,7 +18,7 @@ const VARIANCE_MAX: f64 = 1e4;
 
 impl<const N: usize> Recursive<N> {
     /// A model that begins with `weights`, each of this variance.
-    pub(super) fn new(weights: [f64; N], variance: f64) -> Self {
+    pub(crate) fn new(weights: [f64; N], variance: f64) -> Self {
         let mut inverse = [[0.0; N]; N];
         for (at, row) in inverse.iter_mut().enumerate() {
             row[at] = variance;
@@ -27,30 +27,30 @@ impl<const N: usize> Recursive<N> {
     }
 
     /// A model with these weights and this inverse, as saved.
-    pub(super) fn of(weights: [f64; N], inverse: [[f64; N]; N]) -> Self {
+    pub(crate) fn of(weights: [f64; N], inverse: [[f64; N]; N]) -> Self {
         Self { weights, inverse }
     }
 
-    pub(super) fn weights(&self) -> &[f64; N] {
+    pub(crate) fn weights(&self) -> &[f64; N] {
         &self.weights
     }
 
-    pub(super) fn inverse(&self) -> &[[f64; N]; N] {
+    pub(crate) fn inverse(&self) -> &[[f64; N]; N] {
         &self.inverse
     }
 
-    pub(super) fn predict(&self, features: &[f64; N]) -> f64 {
+    pub(crate) fn predict(&self, features: &[f64; N]) -> f64 {
         dot(&self.weights, features)
     }
 
     /// x^T A^-1 x: how little is known in the direction of `features`.
-    pub(super) fn spread(&self, features: &[f64; N]) -> f64 {
+    pub(crate) fn spread(&self, features: &[f64; N]) -> f64 {
         dot(&self.times(features), features).max(0.0)
     }
 
     /// Learns that `features` have the value `label`. What was learned before weighs `memory`
     /// times as much as it did, in (0, 1].
-    pub(super) fn learn(&mut self, features: &[f64; N], label: f64, memory: f64) {
+    pub(crate) fn learn(&mut self, features: &[f64; N], label: f64, memory: f64) {
         let along = self.times(features);
         let known = memory + dot(&along, features);
         if !(known.is_finite() && label.is_finite() && known > 0.0) {
@@ -84,7 +84,7 @@ impl<const N: usize> Recursive<N> {
 
     /// Learns a little that weight `at` is `value`: as much as a prior of this variance loses by
     /// forgetting, if each weight has its turn. Without it, what examples do not show is noise.
-    pub(super) fn recall(&mut self, at: usize, value: f64, variance: f64, memory: f64) {
+    pub(crate) fn recall(&mut self, at: usize, value: f64, variance: f64, memory: f64) {
         let mut features = [0.0; N];
         let lost = (N as f64 * (1.0 - memory) / variance).sqrt();
         features[at % N] = lost;

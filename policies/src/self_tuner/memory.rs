@@ -5,7 +5,8 @@
 //! write memory x, so that a byte more saves merges / (x ln(D / x)). A byte more of cache saves the
 //! misses that a ghost cache would have answered. Memory goes where it saves more, at most a tenth
 //! of the poorer pool a step. Three things differ: merges are priced by the stalls that they cause
-//! and, at the least price of a byte, by what they move; in place of Newton's step, the step is
+//! and by the slope of costs over the bytes that they write, since they make reads slower and push
+//! blocks out of the cache; in place of Newton's step, the step is
 //! halved when the direction turns; filters take part. A bit more a key turns a share of
 //! 1 - 2^(-ln 2) of the false positives away, for an eighth of a byte a key (Bloom). It counts for
 //! new tables only: what is gained by tracking filters continuously is a few percent
@@ -19,10 +20,11 @@
 
 use super::{Build, Change, Proposal, SelfTuner, shiftable, weight};
 use crate::PolicySpec;
+use crate::agent::recursive::Recursive;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{Knob, KnobFacts, Standing, TuningFacts, Verdict, WindowStats};
 use crate::mix::Watch;
-use crate::referee::{Referee, client_nanos};
+use crate::referee::client_nanos;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "memory",
@@ -72,6 +74,16 @@ const WINDOWS_MIN: f64 = 2.0;
 const WAIT: u64 = 8;
 const WAIT_MAX: u64 = 256;
 
+/// What merges cost is learned from windows, of which older ones weigh this much less each.
+const MEMORY: f64 = 0.99;
+
+/// The share of costs that merges have before windows say something, and its variance.
+const MERGES_SHARE: [f64; 2] = [0.1, 0.1];
+
+/// The share of a window in the sums that are compared: what a merge costs comes in the next few
+/// windows, too.
+const SMOOTHED: f64 = 0.25;
+
 /// What remains of the false positives with a bit more a key: 2^(-ln 2).
 const KEPT_BY_A_BIT: f64 = 0.618_5;
 
@@ -89,6 +101,7 @@ struct Means {
     /// The currency of the referee that clients paid.
     own: f64,
     stalls: f64,
+    /// Bytes that flushes and compactions wrote while the windows lasted.
     merge_bytes: f64,
     /// Hits that a cache larger by a byte would have had.
     hits_a_byte: f64,
@@ -117,10 +130,40 @@ struct Patience {
     wait: u64,
 }
 
+/// How much of what a window costs is the work of merges: the slope of costs over what is written.
+struct Merges {
+    model: Recursive<2>,
+    cost: f64,
+    bytes: f64,
+}
+
+impl Merges {
+    fn new() -> Self {
+        let [share, variance] = MERGES_SHARE;
+        Self {
+            model: Recursive::new([1.0 - share, share], variance),
+            cost: 0.0,
+            bytes: 0.0,
+        }
+    }
+
+    /// Takes a window in; both numbers are relative to their means.
+    fn take(&mut self, cost: f64, bytes: f64) {
+        self.cost += SMOOTHED * (cost - self.cost);
+        self.bytes += SMOOTHED * (bytes - self.bytes);
+        self.model.learn(&[1.0, self.bytes], self.cost, MEMORY);
+    }
+
+    /// The share of the mean cost that merges have (0 to 1).
+    fn share(&self) -> f64 {
+        self.model.weights()[1].clamp(0.0, 1.0)
+    }
+}
+
 struct Memory {
     params: Params,
     watch: Watch,
-    referee: Referee,
+    merges: Merges,
     means: Means,
     /// The least that a miss has cost.
     miss_price: Option<f64>,
@@ -138,7 +181,7 @@ impl Memory {
             stride: params.step,
             params,
             watch: Watch::default(),
-            referee: Referee::default(),
+            merges: Merges::new(),
             means: Means::default(),
             miss_price: None,
             last: None,
@@ -149,9 +192,9 @@ impl Memory {
 
     fn learn(&mut self, facts: &TuningFacts) {
         let window = &facts.window;
-        self.referee.judge(window);
         if self.watch.see(window) {
             self.means = Means::default();
+            self.merges = Merges::new();
             self.patience = [Patience::default(); 2];
             self.stride = self.params.step;
             self.last = None;
@@ -165,24 +208,26 @@ impl Memory {
         let ghost = facts.memory.ghost.unwrap_or_default();
         let more = ghost.hits_larger as f64 - ghost.hits_smaller as f64;
         let bytes = 2.0 * ghost.step_bytes as f64 * ghost.share;
-        let merges = [
-            window.flush_bytes,
-            window.compaction_read_bytes,
-            window.compaction_write_bytes,
-        ];
-        self.means.take(&Means {
+        let stalls = window.stalls.total() as f64;
+        let next = Means {
             windows: 1.0,
             own: own_cost(window),
-            stalls: window.stalls.total() as f64,
-            merge_bytes: merges.iter().map(|bytes| *bytes as f64).sum(),
+            stalls,
+            merge_bytes: window.device_write_bytes.saturating_sub(window.wal_bytes) as f64,
             hits_a_byte: if bytes > 0.0 { more / bytes } else { 0.0 },
             false_positives: window.filter_false_positives as f64,
-        });
+        };
+        self.means.take(&next);
+        let working = (self.means.own - self.means.stalls).max(1.0);
+        let cost = (next.own - stalls) / working;
+        self.merges
+            .take(cost, next.merge_bytes / self.means.merge_bytes.max(1.0));
     }
 
     fn take_verdict(&mut self, facts: &TuningFacts) {
         let Some(judged) = facts.judged else { return };
-        let Some(gainer) = self.asked.take() else {
+        // What was kept at first may be taken back later.
+        let Some(gainer) = self.asked.take().or(self.last) else {
             return;
         };
         let patience = &mut self.patience[gainer as usize];
@@ -210,8 +255,8 @@ impl Memory {
     fn worth_of_memtables(&self, memtable: &KnobFacts, facts: &TuningFacts) -> f64 {
         let bytes = (memtable.value * weight(Knob::Memtable, facts)).max(1.0);
         let sizes = libm::log(facts.memory.data_bytes as f64 / bytes).max(1.0);
-        let merges = self.means.merge_bytes * self.referee.price();
-        (merges + self.means.stalls) / (bytes * sizes)
+        let working = (self.means.own - self.means.stalls).max(0.0);
+        (self.merges.share() * working + self.means.stalls) / (bytes * sizes)
     }
 
     fn shift(&mut self, facts: &TuningFacts) -> Option<Proposal> {

@@ -1,29 +1,46 @@
 //! The judge of changes: what windows cost before and after, and when a change is taken back.
 //!
 //! It has no part in the engine: windows and values come in, orders go out. Costs are the
-//! [referee's](aura_policies::referee), so that debt is charged. It never decides on a jump: a
-//! window whose mix differs begins another estimate, and so does one whose cost is 1.65 times that
-//! of those before. While a change is watched, a jump of the cost begins the watch once more, but
-//! only once: what stays is no jump.
+//! [referee's](aura_policies::referee), so that debt is charged.
 //!
-//! What changes that were taken back have cost is at most the share `harm` of everything, and one
-//! more change: until then the next one waits (Wu et al., "Conservative Bandits", ICML 2016).
+//! Windows differ by chance, most of all where few of them hold a compaction. So what settings
+//! cost is known once its standard error is half of `harm`, or after eight times `watch` windows,
+//! and a change is taken back if it costs more by `harm` and by more than chance explains. A
+//! difference of 1.65 times decides nothing the first time: the change is watched once more.
 //!
-//! Two bars stand for what a window may cost. One is the cost just before a change; the other, the
-//! anchor, that of the settings that were in force when the mix began, so that many small losses
-//! do not add up.
+//! Each mix of operations has an anchor: the cheapest settings that are known for it. A mix that is
+//! new begins at the settings of opening, one that comes back begins at its anchor. Where the path
+//! of changes has led to windows that cost less than the anchor's, beyond chance, its end is the
+//! anchor from then on; where they cost more, the anchor comes back. Small losses
+//! do not add up. What all windows have cost beyond the anchor is at most the
+//! share `harm` of what the anchor would have cost, the same of `fall_back` windows, and chance:
+//! then the anchor comes back and rests (Wu et al., "Conservative Bandits", ICML 2016).
+
+mod level;
+mod mixes;
+#[cfg(test)]
+mod tests;
 
 use aura_policies::facts::{Judgement, Standing, Verdict, WindowStats};
 use aura_policies::mix::Watch;
 use aura_policies::referee::Referee;
 use aura_policies::self_tuner::Proposal;
 
+use self::level::{Level, error_of_difference};
+use self::mixes::{Anchor, Mixes};
 use super::rules::Values;
 use crate::config::SelfTuningConfig;
 use crate::metrics::TuningStep;
 
 /// The ratio of costs, or its inverse, that is a jump.
 const JUMP: f64 = 1.65;
+
+/// Times `watch` after which a cost counts as known, however noisy it is.
+const WATCHES_MAX: u32 = 8;
+
+/// Standard errors beyond which a difference is hardly chance, and is none.
+const UNLIKELY: f64 = 2.0;
+const SURE: f64 = 3.0;
 
 /// Times that the rest is doubled at most.
 const DOUBLINGS_MAX: u32 = 10;
@@ -45,18 +62,18 @@ struct Watched {
     proposal: Proposal,
     /// The values before it.
     back: Values,
-    before: f64,
-    /// Windows since it was carried out, or since the watch began once more.
-    age: u32,
-    sum: f64,
-    /// Windows that cost more than they may.
-    bad: u32,
+    before: Level,
+    after: Level,
     /// What all windows since have cost beyond `before`.
     lost: f64,
+    /// What was lost against the anchor before it.
+    excess: f64,
     has_jumped: bool,
 }
 
 enum Phase {
+    /// Another mix may have begun: one more window will show it.
+    Settling,
     Estimating,
     Free,
     Watching(Watched),
@@ -77,18 +94,25 @@ pub(super) struct Supervisor {
     opening: Values,
     /// The values that should be in force.
     expected: Values,
-    /// Costs of the last windows with these values, the newest last.
-    costs: Vec<f64>,
-    /// What a window cost with the values that were in force when the mix began.
-    anchor: Option<(f64, u32)>,
-    /// Those values.
-    anchor_at: Values,
-    bad: u32,
+    anchor: Anchor,
+    /// What is known of other mixes.
+    mixes: Mixes,
+    /// What a window costs on the path of changes that leads away from the anchor.
+    away: Level,
+    /// The end of the last path that was left for the anchor, and what windows cost on it.
+    left: Option<(Values, Level)>,
+    /// Windows since the mix or its anchor began.
+    windows: f64,
+    /// Those of them with other values than the anchor's.
+    windows_away: f64,
+    /// What these have cost beyond the anchor.
+    excess: f64,
+    /// Windows whose cost does not count, because the values have just changed.
+    skip: u32,
     /// What all windows have cost.
     spent: f64,
     /// What windows of changes that were taken back have cost beyond those before.
     lost: f64,
-    fell_back: u32,
     judged: Option<Judgement>,
 }
 
@@ -104,14 +128,17 @@ impl Supervisor {
             mix: Watch::default(),
             phase: Phase::Estimating,
             opening,
-            anchor_at: now.clone(),
+            anchor: Anchor::new(now.clone()),
             expected: now,
-            costs: Vec::new(),
-            anchor: None,
-            bad: 0,
+            mixes: Mixes::default(),
+            away: Level::default(),
+            left: None,
+            windows: 0.0,
+            windows_away: 0.0,
+            excess: 0.0,
+            skip: 0,
             spent: 0.0,
             lost: 0.0,
-            fell_back: 0,
             judged: None,
         }
     }
@@ -124,7 +151,7 @@ impl Supervisor {
     /// Whether a proposal can be carried out now.
     pub(super) fn standing(&self) -> Standing {
         match self.phase {
-            Phase::Estimating => Standing::Estimating,
+            Phase::Settling | Phase::Estimating => Standing::Estimating,
             Phase::Free => Standing::Free,
             Phase::Watching(_) => Standing::Watching,
             Phase::Resting(_) => Standing::Resting,
@@ -147,16 +174,18 @@ impl Supervisor {
 
     /// Notes that `proposal` was carried out: `next` is in force, where `back` was.
     pub(super) fn begin(&mut self, proposal: Proposal, back: Values, next: Values) {
-        let before = mean(&self.costs);
-        self.expected = next;
+        let before = *self.here();
+        if self.is_at_anchor() || next == self.anchor.at {
+            self.away = Level::default();
+        }
+        self.set(next);
         self.phase = Phase::Watching(Watched {
             proposal,
             back,
             before,
-            age: 0,
-            sum: 0.0,
-            bad: 0,
+            after: Level::default(),
             lost: 0.0,
+            excess: self.excess,
             has_jumped: false,
         });
     }
@@ -164,6 +193,32 @@ impl Supervisor {
     /// Notes the values that are in force after an order was carried out, or was not.
     pub(super) fn set(&mut self, now: Values) {
         self.expected = now;
+        self.skip = self.skip.max(1);
+    }
+
+    fn is_at_anchor(&self) -> bool {
+        self.expected == self.anchor.at
+    }
+
+    /// What is known of the cost here, at the anchor or on the path.
+    fn here(&self) -> &Level {
+        match self.is_at_anchor() {
+            true => &self.anchor.level,
+            false => &self.away,
+        }
+    }
+
+    /// Whether enough windows were seen to say what one costs.
+    fn is_known(&self, level: &Level) -> bool {
+        let watch = f64::from(self.watch);
+        let most = watch * f64::from(WATCHES_MAX);
+        let is_precise = level.error() <= level.mean() * self.harm / 2.0;
+        level.windows() >= most || (level.windows() >= watch && (is_precise || watch < 2.0))
+    }
+
+    /// The most that a window may cost by the side of `level`, where `noise` is chance.
+    fn most(&self, level: &Level, noise: f64) -> f64 {
+        level.mean() + noise.max(self.harm * level.mean())
     }
 
     /// Takes other values for those that an operator wants. A change that is watched is given up.
@@ -173,18 +228,20 @@ impl Supervisor {
                 self.opening.insert(*knob, *value);
             }
         }
-        self.expected.clone_from(now);
-        self.begin_mix();
-        self.give_up("changed-by-hand", None)
+        self.set(now.clone());
+        self.mixes.clear();
+        self.take_anchor(Anchor::new(now.clone()));
+        let order = self.give_up("changed-by-hand", None);
+        self.phase = Phase::Estimating;
+        order
     }
 
-    /// Forgets what windows cost: the mix, or who sets the values, is another one.
-    fn begin_mix(&mut self) {
-        self.costs.clear();
-        self.anchor = None;
-        self.anchor_at.clone_from(&self.expected);
-        self.bad = 0;
-        self.fell_back = 0;
+    /// Takes another anchor, and counts from now on what is lost against it.
+    fn take_anchor(&mut self, anchor: Anchor) {
+        self.anchor = anchor;
+        self.away = Level::default();
+        self.left = None;
+        (self.windows, self.windows_away, self.excess) = (0.0, 0.0, 0.0);
     }
 
     /// Gives up a change that is watched.
@@ -195,23 +252,17 @@ impl Supervisor {
         };
         self.judged = Some(Judgement {
             verdict: Verdict::Abandoned,
-            before: watched.before,
+            before: watched.before.mean(),
             after: 0.0,
         });
         Some(Order {
             step: TuningStep::Abandoned,
             why,
             proposal: Some(watched.proposal),
-            before: watched.before,
+            before: watched.before.mean(),
             after: 0.0,
             set,
         })
-    }
-
-    /// The most that a window may cost by the anchor.
-    fn most_by_anchor(&self) -> f64 {
-        let anchor = self.anchor.map_or(f64::INFINITY, |(cost, _)| cost);
-        anchor * (1.0 + self.harm)
     }
 
     /// Takes in a window at whose end the values `now` are in force. Returns what to do.
@@ -224,147 +275,261 @@ impl Supervisor {
         let cost = cost?;
         self.spent += cost;
         if is_other_mix {
-            self.begin_mix();
-            let back = match &self.phase {
-                Phase::Watching(watched) if !held => Some(watched.back.clone()),
-                _ => None,
-            };
-            return self.give_up("another-mix", back);
+            return self.leave_mix(held);
         }
         if held {
             // Nothing is judged that may have to be taken back.
             if let Phase::Watching(watched) = &mut self.phase {
-                (watched.age, watched.sum, watched.bad) = (0, 0.0, 0);
+                watched.after = Level::default();
             }
             return None;
         }
+        if matches!(self.phase, Phase::Settling) {
+            return self.enter_mix();
+        }
+        self.anchor.mix = self.mix.mix();
+        self.charge(cost);
+        let order = self.judge_window(cost);
+        if order.is_none() && self.is_over_budget() {
+            return Some(self.stop());
+        }
+        order
+    }
+
+    fn judge_window(&mut self, cost: f64) -> Option<Order> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return None;
+        }
+        match self.is_at_anchor() {
+            true => self.anchor.level.take(cost),
+            false => self.away.take(cost),
+        }
         match &mut self.phase {
-            Phase::Estimating | Phase::Free => self.estimate(cost),
-            Phase::Watching(_) => self.watch(cost),
+            Phase::Watching(_) => return self.watch(cost),
             Phase::Resting(left) => {
                 *left = left.saturating_sub(1);
                 if *left == 0 {
                     self.phase = Phase::Estimating;
-                    self.costs.clear();
                 }
-                None
+                return None;
             }
+            _ => {}
         }
+        self.estimate()
+    }
+
+    /// Charges what a window cost beyond the anchor.
+    fn charge(&mut self, cost: f64) {
+        self.windows += 1.0;
+        if let Phase::Watching(watched) = &mut self.phase {
+            watched.lost += cost - watched.before.mean();
+        }
+        if self.is_at_anchor() || self.anchor.level.windows() < 2.0 {
+            return;
+        }
+        self.windows_away += 1.0;
+        // A jump counts as a window that is as dear as one can be by chance, or a bit more.
+        let (mean, deviation) = (self.anchor.level.mean(), self.anchor.level.deviation());
+        let most = mean * JUMP + 2.0 * SURE * deviation;
+        self.excess += cost.min(most) - mean;
+    }
+
+    /// Whether more was lost against the anchor than may be.
+    fn is_over_budget(&self) -> bool {
+        let windows = f64::from(self.fall_back) + self.windows;
+        let chance = UNLIKELY * self.anchor.level.deviation() * self.windows_away.sqrt();
+        let allowed = self.harm * self.anchor.level.mean() * windows + chance;
+        !self.is_at_anchor() && self.windows_away > 0.0 && self.excess > allowed
+    }
+
+    /// The mix has ended: what is known of it is kept.
+    fn leave_mix(&mut self, held: bool) -> Option<Order> {
+        let back = match &self.phase {
+            Phase::Watching(watched) if !held => Some(watched.back.clone()),
+            _ => None,
+        };
+        if !matches!(self.phase, Phase::Settling) {
+            self.mixes.put(self.anchor.clone());
+        }
+        let order = self.give_up("another-mix", back);
+        self.phase = Phase::Settling;
+        order
+    }
+
+    /// A mix has begun: with the settings that suit it, if it was met before, or those at opening.
+    fn enter_mix(&mut self) -> Option<Order> {
+        let mix = self.mix.mix();
+        let known = self.mixes.take(&mix);
+        let why = match known {
+            Some(_) => "known-mix",
+            None => "new-mix",
+        };
+        let mut anchor = known.unwrap_or_else(|| Anchor::new(self.opening.clone()));
+        anchor.mix = mix;
+        anchor.level = Level::default();
+        anchor.fell_back = 0;
+        self.take_anchor(anchor);
+        self.phase = Phase::Estimating;
+        (!self.is_at_anchor()).then(|| self.restore(why, 0.0, 0.0))
     }
 
     /// A window without a change to watch.
-    fn estimate(&mut self, cost: f64) -> Option<Order> {
-        let at_anchor = self.expected == self.anchor_at;
-        if is_jump(cost, mean(&self.costs)) {
-            self.costs.clear();
-            self.phase = Phase::Estimating;
-            if at_anchor {
-                self.anchor = None;
-            }
-        }
-        self.costs.push(cost);
-        let watch = self.watch as usize;
-        if self.costs.len() > watch {
-            self.costs.remove(0);
+    fn estimate(&mut self) -> Option<Order> {
+        if let Some(order) = self.compare_with_anchor() {
+            return Some(order);
         }
         // A change is tried while those that failed have cost a bounded share of everything.
         let can_afford = self.lost <= self.harm * self.spent;
-        if self.costs.len() == watch && can_afford {
+        let is_estimating = matches!(self.phase, Phase::Estimating);
+        if is_estimating && can_afford && self.is_known(self.here()) {
             self.phase = Phase::Free;
         }
-        if at_anchor {
-            let (mean, windows) = self.anchor.get_or_insert((cost, 0));
-            *windows = (*windows + 1).min(64);
-            *mean += (cost - *mean) / f64::from(*windows);
+        None
+    }
+
+    /// Takes the values in force for the anchor if the path costs less, beyond chance, and goes
+    /// back to it if the path costs more. There, what the path has cost is compared once more.
+    fn compare_with_anchor(&mut self) -> Option<Order> {
+        if self.is_at_anchor() {
+            return self.compare_with_path();
+        }
+        if !self.is_known(&self.away) {
             return None;
         }
-        self.bad = match cost > self.most_by_anchor() {
-            true => self.bad + 1,
-            false => 0,
-        };
-        (self.bad >= self.fall_back).then(|| self.fall_back("too-many-bad-windows"))
+        let chance = error_of_difference(&self.away, &self.anchor.level);
+        let (before, after) = (self.anchor.level.mean(), self.away.mean());
+        if after + chance < before {
+            let mut anchor = Anchor::new(self.expected.clone());
+            anchor.mix = self.anchor.mix;
+            anchor.level = self.away;
+            self.take_anchor(anchor);
+        }
+        if after - UNLIKELY * chance <= before {
+            return None;
+        }
+        self.judged = Some(Judgement {
+            verdict: Verdict::Undone,
+            before,
+            after,
+        });
+        self.leave_path(self.expected.clone(), self.away);
+        Some(self.restore("best-known-costs-less", before, after))
+    }
+
+    /// Goes back to the path if the anchor costs more now than the path did: the costs of all
+    /// settings have changed since the anchor was measured.
+    fn compare_with_path(&mut self) -> Option<Order> {
+        let (_, level) = self.left.as_ref()?;
+        if !self.is_known(&self.anchor.level) {
+            return None;
+        }
+        let chance = error_of_difference(level, &self.anchor.level);
+        let (before, after) = (self.anchor.level.mean(), level.mean());
+        let (at, level) = self.left.take()?;
+        if after + chance >= before {
+            return None;
+        }
+        let mut anchor = Anchor::new(at);
+        anchor.mix = self.anchor.mix;
+        anchor.level = level;
+        self.take_anchor(anchor);
+        Some(self.restore("what-was-left-costs-less", before, after))
+    }
+
+    /// Notes that the anchor comes back, whose cost is measured again, from a path that has led to
+    /// the values `end`.
+    fn leave_path(&mut self, end: Values, level: Level) {
+        let mut anchor = self.anchor.clone();
+        anchor.level = Level::default();
+        self.take_anchor(anchor);
+        let is_path = end != self.anchor.at && level.windows() >= f64::from(self.watch);
+        self.left = is_path.then_some((end, level));
+    }
+
+    /// Brings the anchor back.
+    fn restore(&mut self, why: &'static str, before: f64, after: f64) -> Order {
+        self.phase = Phase::Estimating;
+        // The cache must fill first.
+        self.skip = self.watch;
+        Order {
+            step: TuningStep::Restored,
+            why,
+            proposal: None,
+            before,
+            after,
+            set: Some(self.anchor.at.clone()),
+        }
     }
 
     /// A window with a change to watch.
     fn watch(&mut self, cost: f64) -> Option<Order> {
-        let by_anchor = self.most_by_anchor();
         let Phase::Watching(watched) = &mut self.phase else {
             return None;
         };
-        watched.lost += cost - watched.before;
-        if is_jump(cost, watched.before) && !watched.has_jumped {
+        watched.after.take(cost);
+        let (before, after) = (watched.before, watched.after);
+        let is_seen = after.windows() >= f64::from(self.watch);
+        if !is_seen && !self.is_hopeless(&before, &after) {
+            return None;
+        }
+        let cost = after.mean();
+        let noise = noise(&before, &after);
+        let is_beyond_chance = (cost - before.mean()).abs() > SURE * noise;
+        if let Phase::Watching(watched) = &mut self.phase
+            && !watched.has_jumped
+            && is_jump(cost, before.mean())
+            && is_beyond_chance
+        {
             watched.has_jumped = true;
-            (watched.age, watched.sum) = (0, 0.0);
+            watched.after = Level::default();
             return None;
         }
-        watched.age += 1;
-        if watched.age == 1 {
+        let anchor = &self.anchor.level;
+        let most_by_anchor = self.most(anchor, UNLIKELY * self::noise(anchor, &after));
+        // Small losses do not add up.
+        let is_beyond_anchor = cost > most_by_anchor && cost >= before.mean();
+        let is_worse = cost > self.most(&before, UNLIKELY * noise) || is_beyond_anchor;
+        let phase = std::mem::replace(&mut self.phase, Phase::Estimating);
+        let Phase::Watching(watched) = phase else {
             return None;
-        }
-        watched.sum += cost;
-        let by_before = watched.before * (1.0 + self.harm);
-        watched.bad += u32::from(cost > by_before.min(by_anchor));
-        let counted = watched.age - 1;
-        // Whatever the windows that are left cost, the mean is too high.
-        let is_hopeless = watched.sum > by_before * f64::from(self.watch);
-        if counted < self.watch && !is_hopeless {
-            return None;
-        }
-        let after = watched.sum / f64::from(counted);
-        let is_worse = after > by_before || (after > by_anchor && after >= watched.before);
-        Some(if is_worse {
-            self.take_back(after)
-        } else {
-            self.keep(after)
+        };
+        Some(match is_worse {
+            true => self.take_back(watched),
+            false => self.keep(watched),
         })
     }
 
-    fn keep(&mut self, after: f64) -> Order {
-        let order = self.judge(Verdict::Kept, TuningStep::Kept, "no-harm", after, None);
-        self.phase = Phase::Free;
-        self.costs = vec![after; self.watch as usize];
-        self.bad = 0;
-        order
+    /// Whether windows after a change cost so much that a few of them are enough.
+    fn is_hopeless(&self, before: &Level, after: &Level) -> bool {
+        let beyond = after.mean() - self.most(before, 0.0);
+        after.windows() >= 2.0 && beyond > SURE * noise(before, after)
     }
 
-    fn take_back(&mut self, after: f64) -> Order {
-        let (back, bad, lost) = match &self.phase {
-            Phase::Watching(watched) => (Some(watched.back.clone()), watched.bad, watched.lost),
-            _ => (None, 0, 0.0),
-        };
-        self.bad += bad.max(1);
-        self.lost += lost.max(0.0);
-        let order = self.judge(
-            Verdict::Undone,
-            TuningStep::Undone,
-            "costs-more",
-            after,
-            back,
-        );
-        self.phase = Phase::Estimating;
-        self.costs.clear();
-        if self.bad >= self.fall_back {
-            return Order {
-                before: order.before,
-                after,
-                ..self.fall_back("too-many-changes-undone")
-            };
+    fn keep(&mut self, watched: Watched) -> Order {
+        self.phase = Phase::Free;
+        self.judge(&watched, Verdict::Kept, TuningStep::Kept, "no-harm", None)
+    }
+
+    fn take_back(&mut self, watched: Watched) -> Order {
+        self.lost += watched.lost.max(0.0);
+        if watched.back != self.anchor.at {
+            self.away = watched.before;
         }
-        order
+        let set = Some(watched.back.clone());
+        let undone = TuningStep::Undone;
+        self.judge(&watched, Verdict::Undone, undone, "costs-more", set)
     }
 
     fn judge(
         &mut self,
+        watched: &Watched,
         verdict: Verdict,
         step: TuningStep,
         why: &'static str,
-        after: f64,
         set: Option<Values>,
     ) -> Order {
-        let (before, proposal) = match &self.phase {
-            Phase::Watching(watched) => (watched.before, Some(watched.proposal)),
-            _ => (0.0, None),
-        };
+        let (before, after) = (watched.before.mean(), watched.after.mean());
         self.judged = Some(Judgement {
             verdict,
             before,
@@ -373,239 +538,61 @@ impl Supervisor {
         Order {
             step,
             why,
-            proposal,
+            proposal: Some(watched.proposal),
             before,
             after,
             set,
         }
     }
 
-    /// Goes back to the settings at opening, and lets them rest.
-    fn fall_back(&mut self, why: &'static str) -> Order {
-        let doublings = self.fell_back.min(DOUBLINGS_MAX);
-        let fell_back = self.fell_back.saturating_add(1);
-        self.begin_mix();
-        self.anchor_at.clone_from(&self.opening);
-        self.fell_back = fell_back;
+    /// Too much was lost: a change that did it alone is taken back, and else the anchor comes back.
+    fn stop(&mut self) -> Order {
+        let phase = std::mem::replace(&mut self.phase, Phase::Estimating);
+        let Phase::Watching(watched) = phase else {
+            let order = self.fall_back(None, self.anchor.level.mean(), self.away.mean());
+            self.leave_path(self.expected.clone(), self.away);
+            return order;
+        };
+        if watched.excess <= 0.0 {
+            return self.take_back(watched);
+        }
+        self.lost += watched.lost.max(0.0);
+        let (before, after) = (watched.before.mean(), watched.after.mean());
+        self.judged = Some(Judgement {
+            verdict: Verdict::Undone,
+            before,
+            after,
+        });
+        let order = self.fall_back(Some(watched.proposal), before, after);
+        self.leave_path(watched.back, watched.before);
+        order
+    }
+
+    /// Goes back to the anchor, and lets it rest.
+    fn fall_back(&mut self, proposal: Option<Proposal>, before: f64, after: f64) -> Order {
+        let doublings = self.anchor.fell_back.min(DOUBLINGS_MAX);
+        self.anchor.fell_back = self.anchor.fell_back.saturating_add(1);
         self.phase = Phase::Resting(self.rest.saturating_mul(1 << doublings));
         Order {
             step: TuningStep::FellBack,
-            why,
-            proposal: None,
-            before: 0.0,
-            after: 0.0,
-            set: Some(self.opening.clone()),
+            why: "too-much-lost",
+            proposal,
+            before,
+            after,
+            set: Some(self.anchor.at.clone()),
         }
     }
+}
+
+/// The standard error of the difference between a level and a few windows, whose own deviation may
+/// be small by chance.
+fn noise(level: &Level, few: &Level) -> f64 {
+    let deviation = level.deviation().max(few.deviation());
+    let known = deviation / level.windows().max(1.0).sqrt();
+    known.hypot(deviation / few.windows().max(1.0).sqrt())
 }
 
 /// Whether `cost` differs from the cost `before`, if that is known, more than noise explains.
 fn is_jump(cost: f64, before: f64) -> bool {
     before > 0.0 && (cost > before * JUMP || cost * JUMP < before)
-}
-
-/// The mean; 0 of nothing.
-fn mean(costs: &[f64]) -> f64 {
-    match costs.len() {
-        0 => 0.0,
-        len => costs.iter().sum::<f64>() / len as f64,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aura_policies::facts::{Knob, Latency};
-    use aura_policies::self_tuner::Change;
-
-    use super::*;
-
-    fn values(trigger: f64) -> Values {
-        Values::from([(Knob::Level0Trigger, trigger)])
-    }
-
-    /// A supervisor with its values, and a clock of windows.
-    struct World {
-        supervisor: Supervisor,
-        now: Values,
-    }
-
-    impl World {
-        fn new() -> Self {
-            let tuning = SelfTuningConfig {
-                watch: 3,
-                harm: 0.05,
-                fall_back: 6,
-                rest: 5,
-                ..SelfTuningConfig::default()
-            };
-            let now = values(4.0);
-            Self {
-                supervisor: Supervisor::new(&tuning, now.clone(), now.clone()),
-                now,
-            }
-        }
-
-        /// A window with a cost and a share of reads of which the rest is writes.
-        fn window(&mut self, cost: u64, reads: u64) -> Option<Order> {
-            let window = WindowStats {
-                gets: reads,
-                gets_found: reads,
-                writes: 100 - reads,
-                get_latency: Latency {
-                    count: 100,
-                    nanos: cost * 100,
-                    p99_nanos: 0,
-                },
-                ..WindowStats::default()
-            };
-            let order = self.supervisor.see(&window, &self.now, false)?;
-            if let Some(set) = &order.set {
-                self.now.clone_from(set);
-                self.supervisor.set(set.clone());
-            }
-            Some(order)
-        }
-
-        /// Windows of reads with these costs, after which nothing is done.
-        fn quiet(&mut self, costs: &[u64]) {
-            for cost in costs {
-                assert_eq!(self.window(*cost, 90), None, "{cost}");
-            }
-        }
-
-        fn apply(&mut self, trigger: f64) {
-            assert_eq!(self.supervisor.standing(), Standing::Free);
-            let change = Change::Set {
-                knob: Knob::Level0Trigger,
-                value: trigger,
-            };
-            let back = std::mem::replace(&mut self.now, values(trigger));
-            let proposal = Proposal::new(change, "test");
-            self.supervisor.begin(proposal, back, self.now.clone());
-        }
-    }
-
-    #[test]
-    fn a_change_is_kept_or_taken_back_by_the_mean_of_its_windows() {
-        let mut world = World::new();
-        world.quiet(&[100, 110]);
-        assert_eq!(world.supervisor.standing(), Standing::Estimating);
-        world.quiet(&[90]);
-        world.apply(5.0);
-        // The first window does not count.
-        world.quiet(&[130, 90, 115]);
-        let kept = world.window(106, 90).expect("a judgement");
-        assert_eq!((kept.step, &kept.set), (TuningStep::Kept, &None));
-        assert!((kept.after - 103.7).abs() < 0.1, "{kept:?}");
-        world.apply(6.0);
-        world.quiet(&[110, 110, 110]);
-        let undone = world.window(110, 90).expect("a judgement");
-        assert_eq!(undone.step, TuningStep::Undone);
-        assert_eq!(undone.set, Some(values(5.0)));
-        let verdict = world.supervisor.take_judgement().map(|it| it.verdict);
-        assert_eq!(verdict, Some(Verdict::Undone));
-        assert_eq!(world.supervisor.take_judgement(), None, "once");
-    }
-
-    #[test]
-    fn small_losses_do_not_add_up() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 100]);
-        world.apply(5.0);
-        world.quiet(&[104, 104, 104]);
-        assert_eq!(
-            world.window(104, 90).map(|it| it.step),
-            Some(TuningStep::Kept)
-        );
-        world.apply(6.0);
-        world.quiet(&[108, 108, 108]);
-        // 4 % more than before, and 8 % more than at first.
-        assert_eq!(
-            world.window(108, 90).map(|it| it.step),
-            Some(TuningStep::Undone)
-        );
-    }
-
-    #[test]
-    fn a_jump_decides_nothing() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 300, 100, 100]);
-        assert_eq!(world.supervisor.standing(), Standing::Estimating);
-        world.quiet(&[100]);
-        world.apply(5.0);
-        // The watch begins once more.
-        world.quiet(&[100, 100, 100_000, 100, 100, 100]);
-        assert_eq!(
-            world.window(100, 90).map(|it| it.step),
-            Some(TuningStep::Kept)
-        );
-        world.apply(6.0);
-        // What stays is no jump. The mean of three cannot fall below 103 any more.
-        world.quiet(&[100, 400, 400]);
-        let undone = world.window(400, 90).map(|it| it.step);
-        assert_eq!(undone, Some(TuningStep::Undone));
-    }
-
-    #[test]
-    fn the_next_change_waits_until_the_last_failure_is_affordable() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 100]);
-        world.apply(5.0);
-        world.quiet(&[150, 150]);
-        let undone = world.window(150, 90).or_else(|| world.window(150, 90));
-        assert_eq!(undone.map(|it| it.step), Some(TuningStep::Undone));
-        // Four windows at 50 more are 5 % of 4,000, of which 900 are spent.
-        world.quiet(&[100; 30]);
-        assert_eq!(world.supervisor.standing(), Standing::Estimating);
-        world.quiet(&[100]);
-        assert_eq!(world.supervisor.standing(), Standing::Free);
-    }
-
-    #[test]
-    fn another_mix_gives_the_change_up_and_begins_another_estimate() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 100]);
-        world.apply(5.0);
-        world.quiet(&[100, 100]);
-        let order = world.window(900, 10).expect("it is given up");
-        assert_eq!(order.step, TuningStep::Abandoned);
-        assert_eq!(order.set, Some(values(4.0)));
-        assert_eq!(world.supervisor.standing(), Standing::Estimating);
-    }
-
-    #[test]
-    fn bad_windows_lead_back_to_the_opening_and_to_a_rest() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 100]);
-        for step in [TuningStep::Undone, TuningStep::FellBack] {
-            world.apply(5.0);
-            world.quiet(&[120, 120, 120]);
-            assert_eq!(world.window(120, 90).map(|it| it.step), Some(step));
-            if step == TuningStep::Undone {
-                world.quiet(&[100; 10]);
-            }
-        }
-        assert_eq!(world.now, values(4.0));
-        world.quiet(&[100; 4]);
-        assert_eq!(world.supervisor.standing(), Standing::Resting);
-        world.quiet(&[100]);
-        assert_eq!(world.supervisor.standing(), Standing::Estimating);
-    }
-
-    /// A change that seemed good, and is not.
-    #[test]
-    fn what_turns_bad_after_it_was_kept_is_not_kept_for_ever() {
-        let mut world = World::new();
-        world.quiet(&[100, 100, 100]);
-        world.apply(5.0);
-        world.quiet(&[100, 100, 100]);
-        assert_eq!(
-            world.window(100, 90).map(|it| it.step),
-            Some(TuningStep::Kept)
-        );
-        world.quiet(&[120; 5]);
-        let order = world.window(120, 90).expect("the sixth bad window");
-        assert_eq!(order.step, TuningStep::FellBack);
-        assert_eq!(order.set, Some(values(4.0)));
-    }
 }
