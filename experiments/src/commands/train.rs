@@ -32,9 +32,9 @@ file has the best so far: what it is, what its numbers mean, what it was trained
 which the ids of its trials cover. Equal configs give equal files.
 
 After each pass all is written that is needed to go on: an interrupted training leaves FILE.partial,
-and --resume ends with the same bytes. The curve is in the file's place with the end `.curve.csv`:
-the costs of each pass, in all cells and in each. `aura run` and `aura regret` warn if a file meets
-what it was trained on.
+and --resume ends with the same bytes. The curve is beside the file, with the ends `.curve.csv`, the
+costs of each pass in all cells and in each, and `.curve.svg`. `aura run` and `aura regret` warn if an
+agent meets what it was trained on.
 
 Prints one row per pass: the cost of its trials, the cost of the agent that it left, the actions of
 that agent, its digest, and whether it was the best so far. Pass 0 is the agent of the config, as it
@@ -83,6 +83,7 @@ impl From<TrainError> for Failure {
                 Self::new(Exit::ClaimFailed, error)
             }
             TrainError::File(error) => error.into(),
+            TrainError::Plot(error) => error.into(),
             TrainError::Unfinished(_) => {
                 Self::usage(error, "--resume goes on with it; remove it to begin again")
             }

@@ -25,12 +25,13 @@ use crate::config::{Case, Training};
 use crate::files::{self, FileError};
 use crate::formats::json;
 use crate::plan::{Plan, VERSION};
+use crate::plot::PlotError;
 use crate::point::{self, Point};
 use crate::run::Interrupt;
 use crate::stats;
 use crate::trial::{Targets, TrialError};
 
-use state::{CellCost, Pass, State, curve, curve_path, partial_path};
+use state::{CellCost, Pass, State, curve, curve_paths, drawn, partial_path};
 use trials::{Paid, Trials};
 
 /// Why an agent is not trained.
@@ -53,6 +54,9 @@ pub enum TrainError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The curve cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// A training that was interrupted is there, and it was not said to go on.
     #[error("{0} is of a training that was interrupted")]
     Unfinished(String),
@@ -96,6 +100,10 @@ pub struct Request<'a> {
 pub fn train(request: &Request<'_>, show: &mut dyn FnMut(&Pass)) -> Result<Vec<Pass>, TrainError> {
     let session = Session::new(request);
     let mut state = session.begin()?;
+    if state.passes.is_empty() {
+        state.passes.push(session.untrained()?);
+        session.keep(&state)?;
+    }
     state.passes.iter().for_each(&mut *show);
     while !session.is_over(&state) {
         session.pass(&mut state)?;
@@ -151,17 +159,23 @@ impl<'a> Session<'a> {
             (true, None) => Err(TrainError::NothingToResume(shown())),
             (false, Some(_)) => Err(TrainError::Unfinished(shown())),
             (false, None) => {
-                let untrained = self.validating.as_they_are(self.request.jobs)?;
                 let state = State {
                     identity: self.identity.clone(),
-                    passes: vec![summary(0, &[], &untrained, String::new())],
+                    passes: Vec::new(),
                     model: Value::Null,
                     best: Value::Null,
                 };
+                // A place that cannot be written to is found before anything is run.
                 self.keep(&state)?;
                 Ok(state)
             }
         }
+    }
+
+    /// What the agent of the config costs, as it is.
+    fn untrained(&self) -> Result<Pass, TrainError> {
+        let judged = self.validating.as_they_are(self.request.jobs)?;
+        Ok(summary(0, &[], &judged, String::new()))
     }
 
     fn is_over(&self, state: &State) -> bool {
@@ -192,10 +206,15 @@ impl<'a> Session<'a> {
     fn keep(&self, state: &State) -> Result<(), TrainError> {
         let out = self.request.out;
         let agent = self.agent(state)?;
+        let training = self.request.training;
+        let subtitle = format!("{} of {}", training.variant, training.experiment.name);
+        let figure = drawn(&state.passes, &subtitle)?;
         let written = self.request.interrupt.while_writing(|| {
             if let Some(agent) = agent {
                 files::replace(out, json(&agent.into_value()).as_bytes())?;
-                files::replace(&curve_path(out), curve(&state.passes).as_bytes())?;
+                let [numbers, picture] = curve_paths(out);
+                files::replace(&numbers, curve(&state.passes).as_bytes())?;
+                files::replace(&picture, figure.unwrap_or_default().as_bytes())?;
             }
             files::replace(&partial_path(out), json(state).as_bytes())
         });

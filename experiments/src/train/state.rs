@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::files::{self, FileError};
 use crate::formats::{Cell, Column, column, csv};
+use crate::plan::VERSION;
+use crate::plot::{PlotError, SearchWords, Spot, draw_training};
 
 /// One pass over all cells and seeds; number 0 is the agent of the config, untrained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,9 +101,38 @@ pub fn partial_path(out: &Path) -> PathBuf {
     name.into()
 }
 
-/// Where the curve of a training is written.
-pub fn curve_path(out: &Path) -> PathBuf {
-    out.with_extension("curve.csv")
+/// Where the curve of a training is written, as numbers and drawn.
+pub fn curve_paths(out: &Path) -> [PathBuf; 2] {
+    ["curve.csv", "curve.svg"].map(|extension| out.with_extension(extension))
+}
+
+/// The curve as a figure; `None` before the first pass.
+///
+/// # Errors
+/// [`PlotError`] if it cannot be drawn.
+pub fn drawn(passes: &[Pass], subtitle: &str) -> Result<Option<String>, PlotError> {
+    let words = SearchWords {
+        name: "curve",
+        title: "What an agent cost as it was trained",
+        subtitle,
+        provenance: &format!("AuraDB {VERSION}."),
+        y_label: "seconds of clients and device a trial",
+    };
+    let spots = |cost: fn(&Pass) -> Option<f64>| -> Vec<Spot> {
+        let trained = passes.iter().skip(1);
+        let spot = |pass: &Pass| {
+            let (x, y) = (pass.pass.into(), cost(pass)?);
+            Some(Spot { x, y })
+        };
+        trained.filter_map(spot).collect()
+    };
+    let learning = spots(|pass| pass.training_cost_s);
+    let frozen = spots(|pass| Some(pass.validation_cost_s));
+    let untrained = passes
+        .first()
+        .map_or(f64::NAN, |pass| pass.validation_cost_s);
+    let figure = draw_training(&words, &learning, &frozen, untrained);
+    figure.map(|figure| figure.svg()).transpose()
 }
 
 /// The columns of a curve on standard output: one row per pass.

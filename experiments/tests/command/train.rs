@@ -83,9 +83,10 @@ fn train(lab: &Lab, out: &str, more: &[&str]) -> Ended {
 }
 
 /// The bytes of an agent and of its curve.
-fn bytes(lab: &Lab, out: &str) -> [Vec<u8>; 2] {
-    [out.to_owned(), out.replace(".json", ".curve.csv")]
-        .map(|name| fs::read(lab.path(&name)).expect("it was written"))
+fn bytes(lab: &Lab, out: &str) -> [Vec<u8>; 3] {
+    [".json", ".curve.csv", ".curve.svg"]
+        .map(|end| lab.path(&out.replace(".json", end)))
+        .map(|path| fs::read(path).expect("it was written"))
 }
 
 fn read(path: &Path) -> Value {
@@ -236,6 +237,19 @@ fn a_file_is_part_of_the_trials_that_take_it_and_warns_of_what_it_was_trained_on
     );
     assert_eq!(ids(&lab, "moved.toml"), first);
 
+    // The real engine takes the same file.
+    let real = lab.aura(&[
+        "run",
+        "test.toml",
+        "-s",
+        "world.kind=real",
+        "--seeds",
+        "1",
+        "--results",
+        "real",
+    ]);
+    assert_eq!(real.code, 0, "{}", real.errors);
+
     // Cells and seeds that it learned from.
     lab.config("again.toml", &test_config(true, FROZEN));
     let warning = "warning: the agent of learner was trained on what it meets here: \
@@ -354,6 +368,8 @@ fn only_an_agent_that_can_be_saved_is_trained() {
         2,
         &["agents are trained in the simulated world", "bad.toml:1:"],
     );
+    let nowhere = lab.aura(&["train", "training.toml", "-o", "nowhere/a.json"]);
+    nowhere.refuses(3, &["nowhere/a.json.partial"]);
     assert!(!lab.path("bad.json").exists() && !lab.path("bad.json.partial").exists());
 }
 
@@ -370,7 +386,7 @@ fn shipped_agents_are_of_their_config() {
     assert!(!files.is_empty());
     for path in files {
         let file = agent_files::read(&path).expect("an agent");
-        let mut spec = PolicySpec::named(file.kind.clone());
+        let mut spec = PolicySpec::named(&file.kind);
         spec.params = file.parameters.as_object().cloned().expect("parameters");
         let trained_on = TrainedOn::of(&file).expect("it says what it was trained on");
         let spec = spec.with("model", file.into_value());
