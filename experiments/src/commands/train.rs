@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 
 use super::changes::Changes;
 use super::{CommandResult, Failure, Global, interruptible, jobs};
@@ -17,12 +18,12 @@ use crate::train::{Request, TrainError, train};
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  aura train experiments/configs/compaction-agents-training.toml --agent linucb -o linucb.json
+  aura train experiments/configs/compaction-agents-training.toml --agent ddpg -o ddpg.json
   aura train training.toml -o agent.json --seeds 5 --epochs 30 --patience 5
   aura train training.toml -o agent.json --seeds 5 --epochs 30 --patience 5 --resume
 
 Another config takes the file, whose path is from the config's folder:
-  engine.compaction.agent = { policy = \"linucb\", model = \"agent.json\", learn = false }
+  engine.compaction.agent = { policy = \"ddpg\", model = \"agent.json\", learn = false }
 The object in the file is also what a program hands to `model` that opens a database itself.
 
 A pass is the variant in every cell (sweep point) under every seed, one trial after the other, each
@@ -33,8 +34,8 @@ which the ids of its trials cover. Equal configs give equal files.
 
 After each pass all is written that is needed to go on: an interrupted training leaves FILE.partial,
 and --resume ends with the same bytes. The curve is beside the file, with the ends `.curve.csv`, the
-costs of each pass in all cells and in each, and `.curve.svg`. `aura run` and `aura regret` warn if an
-agent meets what it was trained on.
+costs of each pass in all cells and in each, and `.curve.svg`. `aura run` and `aura regret` warn if
+an agent meets what it was trained on.
 
 Prints one row per pass: the cost of its trials, the cost of the agent that it left, the actions of
 that agent, its digest, and whether it was the best so far. Pass 0 is the agent of the config, as it
@@ -58,10 +59,10 @@ pub(super) struct Arguments {
     #[command(flatten)]
     changes: Changes,
     /// The most passes.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = passes())]
     epochs: u32,
     /// End after this many passes in a row without a gain.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = passes())]
     patience: u32,
     /// Seeds that passes are judged by, the next ones after the largest. Default: as many as there
     /// are to train with.
@@ -74,6 +75,11 @@ pub(super) struct Arguments {
     /// run one after the other.
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
+}
+
+/// The numbers of passes.
+fn passes() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
 }
 
 impl From<TrainError> for Failure {
@@ -167,8 +173,8 @@ fn gain(passes: &[Pass]) -> Option<String> {
     let percent = digits(100.0 * share.abs(), 2);
     Some(match share < 0.0 {
         true => format!(
-            "pass {} is kept: {percent} % cheaper than the untrained agent, under the seeds that it was \
-             chosen by",
+            "pass {} is kept: {percent} % cheaper than the untrained agent, under the seeds that \
+             it was chosen by",
             best.pass
         ),
         false => format!(

@@ -101,8 +101,8 @@ impl AgentFiles {
         let warning = |((variant, seeds), cells): ((&str, String), BTreeSet<String>)| {
             let cells: Vec<String> = cells.into_iter().collect();
             format!(
-                "the agent of {variant} was trained on what it meets here: {}, {seeds}. Training and \
-                 test cells belong apart.",
+                "the agent of {variant} was trained on what it meets here: {}, {seeds}. Training \
+                 and test cells belong apart.",
                 cells.join("; ")
             )
         };

@@ -24,7 +24,10 @@ scan = { min_length = 8, max_length = 8 }
 memtable = "32KiB"
 cache = { size = "32KiB" }
 table = { size = "32KiB" }
-compaction = { base = "64KiB", agent_window = 200, layout = { policy = "flexible", ratio = 6, runs = [6, 6, 1] }, level0_trigger = 2 }
+compaction.base = "64KiB"
+compaction.agent_window = 200
+compaction.level0_trigger = 2
+compaction.layout = { policy = "flexible", ratio = 6, runs = [6, 6, 1] }
 
 [[sweep]]
 key = "workload"
