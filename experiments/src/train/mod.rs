@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What there is to go on with, or a state with the untrained agent alone.
+    /// What there is to go on with, or a state without passes.
     fn begin(&self) -> Result<State, TrainError> {
         let partial = partial_path(self.request.out);
         let shown = || partial.display().to_string();

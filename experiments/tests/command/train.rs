@@ -373,6 +373,11 @@ fn only_an_agent_that_can_be_saved_is_trained() {
         2,
         &["agents are trained in the simulated world", "bad.toml:1:"],
     );
+    let blind = TRAINING
+        .replace("agent_window = 200", "agent_window = 1_000_000")
+        .replace("q-step", "linucb");
+    train(&blind, &[]).refuses(1, &["the agent has seen nothing to learn from"]);
+    fs::remove_file(lab.path("bad.json.partial")).expect("it could be resumed");
     let nowhere = lab.aura(&["train", "training.toml", "-o", "nowhere/a.json"]);
     nowhere.refuses(3, &["nowhere/a.json.partial"]);
     assert!(!lab.path("bad.json").exists() && !lab.path("bad.json.partial").exists());
