@@ -26,7 +26,7 @@ pub struct Pass {
     pub digest: String,
     /// Whether it was the cheapest so far.
     pub kept: bool,
-    /// The same by cell.
+    /// Costs and actions by cell.
     pub cells: Vec<CellCost>,
 }
 
@@ -57,7 +57,8 @@ pub struct State {
 }
 
 impl State {
-    /// Reads the state of a training that was interrupted; `None` if there is none.
+    /// Reads the state of a training that was interrupted; `None` if no
+    /// such file is there.
     ///
     /// # Errors
     /// [`FileError`] if the file cannot be read, or holds something else.
