@@ -57,8 +57,7 @@ pub struct State {
 }
 
 impl State {
-    /// Reads the state of a training that was interrupted; `None` if no
-    /// such file is there.
+    /// Reads the state of a training that was interrupted; `None` if no such file is there.
     ///
     /// # Errors
     /// [`FileError`] if the file cannot be read, or holds something else.
