@@ -114,12 +114,14 @@ pub mod cache_sim;
 pub mod index_bench;
 pub mod index_inspect;
 
+pub mod agent_files;
 pub mod compression;
 pub mod key_files;
 pub mod machine_profile;
 pub mod optimise;
 pub mod specs;
 pub mod traces;
+pub mod train;
 pub mod tune;
 
 pub mod endpoint;

@@ -14,6 +14,7 @@ use aura_workloads::trace::TraceRecord;
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::doctor::Fact;
 use crate::names::named_enum;
@@ -419,6 +420,9 @@ pub struct TrialResult {
     pub cache_trace: Option<CacheTrace>,
     /// The operations, as a compressed trace; `None` if they were not recorded.
     pub operations: Option<Vec<u8>>,
+    /// What its compaction agent has learned by the end; `None` if nothing that lasts. `aura train`
+    /// alone has a use for it: it is not stored.
+    pub learned: Option<Value>,
     /// What the engine's counters give.
     pub measures: Measures,
 }

@@ -46,6 +46,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
         device_write_bytes_per_s: Some(50_000_000),
         cache_trace: None,
         operations: None,
+        learned: None,
         measures: Measures::default(),
     }
 }

@@ -360,6 +360,36 @@ impl AuraEngine {
         self.shared().reconfigure(change).await
     }
 
+    /// What the compaction agent has learned so far, as its parameter `model` takes it: in this
+    /// database again, or in another one. `None` if it learns nothing that lasts.
+    ///
+    /// ```
+    /// # use aura_engine::{Engine, EngineBuilder, EngineConfig, env::memory::MemoryWorld};
+    /// use aura_policies::PolicySpec;
+    ///
+    /// # let world = MemoryWorld::new(2).expect("threads");
+    /// # world.block_on(async {
+    /// let mut config = EngineConfig::default();
+    /// config.compaction.agent = PolicySpec::named("fit");
+    /// let engine = EngineBuilder::new(world.env(), "/db").config(config.clone()).open().await?;
+    /// let learned = engine.learned().await.expect("`fit` learns");
+    /// engine.close().await?;
+    ///
+    /// // Such an object is also what a file of `aura train` holds.
+    /// let frozen = PolicySpec::named("fit").with("model", learned.clone()).with("learn", false);
+    /// config.compaction.agent = frozen;
+    /// let engine = EngineBuilder::new(world.env(), "/db").config(config).open().await?;
+    /// assert_eq!(engine.learned().await, Some(learned));
+    /// # engine.close().await
+    /// # })?;
+    /// # Ok::<(), aura_engine::Error>(())
+    /// ```
+    pub async fn learned(&self) -> Option<serde_json::Value> {
+        let agent = self.db().core.policies().agent.clone();
+        let agent = agent.lock().await;
+        agent.save()
+    }
+
     /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
     /// the state at one moment during the call; every write acknowledged before the call is in it.
     /// Files that never change again are shared by hard links if the file system can. Writes go on

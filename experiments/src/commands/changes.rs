@@ -36,18 +36,28 @@ pub(super) struct Changes {
 impl Changes {
     /// Checks a config with these changes, and plans its trials for this program.
     pub(super) fn plan(&self, global: &Global, config: &Path) -> Result<Plan, Failure> {
+        let (sets, size) = (self.sets()?, self.size());
+        let experiment = config::load(config, &sets, size, &global.targets.known())?;
+        Ok(Plan::new(&experiment, code::digest()?))
+    }
+
+    /// Everything that is set, the weakest first.
+    pub(super) fn sets(&self) -> Result<Vec<String>, Failure> {
         let mut sets = Vec::new();
         for file in &self.with {
             sets.extend(config::overlay(file)?);
         }
         sets.extend(self.set.iter().cloned());
         sets.extend(self.seeds.as_ref().map(|seeds| format!("seeds={seeds}")));
-        let size = config::Size {
+        Ok(sets)
+    }
+
+    /// How large the experiment may be, and is made.
+    pub(super) fn size(&self) -> config::Size {
+        config::Size {
             scale: self.scale,
             trials_max: self.max_trials,
-        };
-        let experiment = config::load(config, &sets, size, &global.targets.known())?;
-        Ok(Plan::new(&experiment, code::digest()?))
+        }
     }
 }
 

@@ -39,6 +39,7 @@ mod serve_metrics;
 mod status;
 mod top;
 mod trace;
+mod train;
 mod trial;
 mod tune;
 mod verify;
@@ -88,6 +89,7 @@ commands! {
     Top in top,
     Ls in ls,
     Tune in tune,
+    Train in train,
     List in list,
     Ab in ab,
     Compare in compare,
@@ -128,6 +130,9 @@ Then change a setting, and look at what a config may say:
 
 Caches alone, on a trace of yours:
   aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
+
+An agent that learns, trained and saved:
+  aura train CONFIG -o AGENT.json
 
 More trials than one machine has time for:
   aura plan CONFIG --seeds 100 -o plan.jsonl

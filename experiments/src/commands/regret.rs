@@ -53,6 +53,9 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let run = OpenedRun::read(run_folder(global, &self.run))?;
         let config = self.config(&run)?;
+        for warning in &run.plan.experiment.warnings {
+            global.remark(&format!("warning: {warning}"));
+        }
         let cells = cells_of(&run, &config)?;
         print(&table(&cells).text(global.format))?;
         for line in cells_in_words(&cells, &worst(&cells)) {

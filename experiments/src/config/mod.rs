@@ -8,6 +8,7 @@
 //!
 //! Whatever is wrong is an error before the first trial, and says where it stands.
 
+mod agents;
 mod check;
 mod error;
 mod expect;
@@ -25,6 +26,7 @@ mod scale;
 mod schema;
 mod source;
 mod targets;
+mod training;
 mod tree;
 mod tune;
 mod twins;
@@ -44,9 +46,11 @@ pub use layers::{VariantSettings, settings};
 pub use overlay::overlay;
 pub use paper::{Ours, PaperConfig};
 pub use resolve::{
-    Case, Experiment, Size, TRIALS_MAX, load, load_side, load_tuning, parse, parse_for,
+    Case, Experiment, Size, TRIALS_MAX, load, load_side, load_training, load_tuning, parse,
+    parse_for,
 };
 pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
+pub use training::Training;
 pub(crate) use tune::WINNER;
 pub use tune::{
     Before, ConfirmConfig, EndConfig, KnobConfig, LimitConfig, RestConfig, Spread, TuneConfig,

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::agents::{self, AgentFiles};
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
 use super::inputs::{InputFiles, check_scale};
@@ -14,12 +15,14 @@ use super::machine::Profiles;
 use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
+use super::training::Training;
 use super::tree::{Content, Node};
 use super::tune::{self, Tuning};
 use super::{
     CompareConfig, ExperimentFile, KnownTargets, PaperConfig, Sweep, TrialConfig, expect, print,
     source, targets, twins,
 };
+use crate::code::short_hash;
 use crate::compare::Expectation;
 use crate::formats::quoted;
 use crate::nearest::hint;
@@ -83,9 +86,19 @@ impl Experiment {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases, key files, traces and profiles are left
-    /// out; their digests are there.
+    /// trial's id is made of it. The places of databases, key files, traces, profiles and agents
+    /// are left out; their digests are there.
     pub fn canonical(&self) -> String {
+        self.without_places().to_string()
+    }
+
+    /// The digest of its workload: where it is equal, trials of one seed meet the same operations.
+    pub fn cell(&self) -> String {
+        let workload = self.without_places()["workload"].to_string();
+        short_hash(workload.as_bytes())
+    }
+
+    fn without_places(&self) -> Value {
         let mut value = self.values();
         // The default, whether it is written or not.
         if let Some(settings) = value.as_object_mut()
@@ -105,7 +118,8 @@ impl Case {
                 table.remove("file");
             }
         }
-        value.to_string()
+        agents::without_places(&mut value);
+        value
     }
 
     /// Returns all settings as JSON, for a plan.
@@ -244,6 +258,24 @@ pub fn load_tuning(
     Ok((experiment, tuning))
 }
 
+/// Reads the config at `path` as [`load`] does, and which of its variants has an agent to be
+/// trained: the one that is `named`, or the only one.
+///
+/// # Errors
+/// As [`load`]; [`ConfigError`], too, if there is no such variant, or its agent cannot be trained.
+pub fn load_training(
+    path: &Path,
+    sets: &[String],
+    size: Size,
+    targets: &KnownTargets,
+    named: Option<&str>,
+) -> Result<Training, ConfigError> {
+    let text = source::read(path)?;
+    let mut resolver = Resolver::new(path, text, sets, size, targets, Reading::Experiment)?;
+    let experiment = resolver.experiment(path, sets)?;
+    Training::of(&resolver, experiment, named)
+}
+
 /// The first case of the baseline.
 fn baseline_of(experiment: &Experiment) -> &Case {
     let mut cases = experiment.cases.iter();
@@ -261,7 +293,7 @@ pub(super) struct Resolver {
     pub(super) head: ExperimentFile,
     pub(super) scale: u64,
     name: String,
-    variants: Vec<VariantLayer>,
+    pub(super) variants: Vec<VariantLayer>,
     baseline: String,
     files: Found,
     targets: KnownTargets,
@@ -311,6 +343,7 @@ impl Resolver {
             files: Found {
                 inputs: InputFiles::of(path),
                 profiles: Profiles::of(path),
+                agents: AgentFiles::of(path),
             },
             reading,
             targets: targets.clone(),
@@ -355,6 +388,8 @@ impl Resolver {
             warnings.extend(twins::check(variants, &cases, &warnings)?);
         }
         let head = head.clone();
+        let seeds = head.seeds.list();
+        warnings.extend(self.files.agents.overlaps(&cases, &seeds));
         Ok(Experiment {
             name: self.name.clone(),
             command: command(self.targets.program(), path, sets, self.scale),
@@ -362,7 +397,7 @@ impl Resolver {
             hypothesis: head.hypothesis,
             expect: head.expect,
             baseline: self.baseline.clone(),
-            seeds: head.seeds.list(),
+            seeds,
             compare: head.compare,
             variants: variants.iter().map(VariantLayer::shown).collect(),
             sweeps: head.sweep,
@@ -391,6 +426,7 @@ fn command(program: &str, path: &Path, sets: &[String], scale: u64) -> String {
 pub(super) struct Found {
     inputs: InputFiles,
     profiles: Profiles,
+    agents: AgentFiles,
 }
 
 fn case(
@@ -403,6 +439,7 @@ fn case(
     let mut config: TrialConfig = deserialize(&tree)?;
     let inputs = files.inputs.read(&mut tree, &mut config)?;
     files.profiles.apply(&mut tree, &config)?;
+    files.agents.read(&mut tree, &mut config)?;
     check_trial(&tree, &config, &inputs)?;
     targets::check(&tree, &config, &inputs, targets)?;
     policies::spell_out_defaults(&mut tree, &config.engine);

@@ -5,7 +5,7 @@
 //!
 //! `chart/` draws lines and bars; `run/` chooses which numbers of a run go into which figure. The
 //! other modules draw the figures of `aura cache-sim`, `aura index-bench`, `aura index-inspect`,
-//! `aura fidelity` and `aura tune`.
+//! `aura fidelity`, `aura tune` and `aura train`.
 
 mod chart;
 mod courses;
@@ -38,7 +38,7 @@ pub use fidelity::{FidelityMark, FidelityPanel, FidelityWords, draw_fidelity};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
 pub use run::{figures, too_many};
-pub use tuning::{SearchWords, Spot, Stop, draw_convergence, draw_response};
+pub use tuning::{SearchWords, Spot, Stop, draw_convergence, draw_response, draw_training};
 
 named_enum! {
     /// What a figure of a run shows. The name is that on the command line and in file names; the

@@ -1,4 +1,5 @@
-//! Figures of a search: how the best point improved, and how the outcome depends on each knob.
+//! Figures of a search: how the best point improved, and how the outcome depends on each knob. The
+//! curve of a training is one of their kind.
 
 use super::Figure;
 use super::chart::axis::{Axis, Tick};
@@ -9,6 +10,9 @@ use crate::formats::csv;
 const BASELINE: &str = "baseline";
 const BEST: &str = "best so far";
 const EACH: &str = "each point";
+const UNTRAINED: &str = "untrained";
+const LEARNING: &str = "while it learns";
+const FROZEN: &str = "frozen";
 const MODEL: &str = "mean over the other knobs";
 
 /// The points up to which lines are marked.
@@ -76,6 +80,40 @@ pub fn draw_convergence(
         &chart,
         &[BASELINE, BEST, EACH],
     ))
+}
+
+/// Draws what an agent cost in each pass of its training, while it learned and frozen; `None`
+/// without a pass. `untrained` is the cost of the agent as it was before.
+pub fn draw_training(
+    words: &SearchWords,
+    learning: &[Spot],
+    frozen: &[Spot],
+    untrained: f64,
+) -> Option<Figure> {
+    let last = frozen.last()?.x;
+    let level = [1.0, last].map(|x| Spot { x, y: untrained });
+    let lines = vec![
+        line(UNTRAINED, &level, false),
+        line(LEARNING, learning, true),
+        line(FROZEN, frozen, false),
+    ];
+    let all = [learning, frozen, &level].into_iter().flatten();
+    let chart = LineChart {
+        x: Axis::linear("passes", 1.0, last.max(2.0)),
+        y: y_axis(words.y_label, all),
+        marked: frozen.len() <= MARKED_MAX,
+        panels: vec![Panel {
+            lines,
+            ..Panel::default()
+        }],
+    };
+    let rows = frozen.iter().zip(learning);
+    let rows =
+        rows.map(|(frozen, learning)| [frozen.x, learning.y, frozen.y].map(|it| it.to_string()));
+    let text = csv(["pass", "learning", "frozen"], rows);
+    let caption = "Each pass has its own agent; frozen, it is run under seeds that no pass has.";
+    let legend = [UNTRAINED, FROZEN, LEARNING];
+    Some(figure(words, caption, text, &chart, &legend))
 }
 
 /// A value of a knob, with its name.
@@ -164,7 +202,8 @@ fn figure(
         subtitle: words.subtitle,
         provenance: words.provenance,
     };
-    let styles = Styles::new(legend, BASELINE);
+    let grey = legend.iter().find(|line| **line == UNTRAINED);
+    let styles = Styles::new(legend, grey.unwrap_or(&BASELINE));
     Figure {
         name: words.name.to_owned(),
         title: words.title.to_owned(),
@@ -211,6 +250,24 @@ mod tests {
         assert!(!svg.contains("NaN"));
         assert_eq!(figure.csv, "point,value,best\n1,3,3\n2,5,3\n3,1.5,1.5\n");
         assert!(draw_convergence(&WORDS, &[], &[], 1.0).is_none());
+    }
+
+    #[test]
+    fn a_training_shows_what_it_cost_to_learn_and_to_know() {
+        let spots = |values: [f64; 2]| {
+            [1.0, 2.0].map(|x| Spot {
+                x,
+                y: values[x as usize - 1],
+            })
+        };
+        let (learning, frozen) = (spots([3.0, 2.5]), spots([2.0, 1.5]));
+        let figure = draw_training(&WORDS, &learning, &frozen, 1.75).expect("it has passes");
+        let svg = figure.svg().expect("it can be drawn");
+        for word in [UNTRAINED, LEARNING, FROZEN, "passes"] {
+            assert!(svg.contains(word), "{word}");
+        }
+        assert_eq!(figure.csv, "pass,learning,frozen\n1,3,2\n2,2.5,1.5\n");
+        assert!(draw_training(&WORDS, &[], &[], 1.0).is_none());
     }
 
     #[test]

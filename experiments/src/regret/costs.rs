@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PriceConfig, RegretError};
 use crate::compare::phases;
 use crate::point::Point;
-use crate::record::Window;
+use crate::record::{MetricRow, Window};
 use crate::stats;
 use crate::store::TidyRow;
 
@@ -50,13 +50,7 @@ pub(super) fn of_point(
         let windows = trials
             .entry((&row.trial.variant, row.trial.seed))
             .or_default();
-        match row.name.metric.as_str() {
-            "run.duration_s" => windows.entry(&row.name.phase).or_default().duration = row.value,
-            "device.busy_ratio" => {
-                windows.entry(&row.name.phase).or_default().busy_ratio = Some(row.value);
-            }
-            _ => {}
-        }
+        note(windows, &row.name.phase, &row.name.metric, row.value);
     }
     let variants: BTreeSet<&str> = trials.keys().map(|(variant, _)| *variant).collect();
     let seeds: BTreeSet<u64> = trials.keys().map(|(_, seed)| *seed).collect();
@@ -81,6 +75,24 @@ pub(super) fn of_point(
         phases: phases.map(str::to_owned).collect(),
         paid,
     })
+}
+
+/// Notes a metric in its window, if costs depend on it.
+fn note<'a>(windows: &mut BTreeMap<&'a str, Seconds>, window: &'a str, metric: &str, value: f64) {
+    match metric {
+        "run.duration_s" => windows.entry(window).or_default().duration = value,
+        "device.busy_ratio" => windows.entry(window).or_default().busy_ratio = Some(value),
+        _ => {}
+    }
+}
+
+/// What the trial with these metrics paid, in seconds.
+pub fn cost_of_trial(rows: &[MetricRow], price: PriceConfig) -> f64 {
+    let mut windows = BTreeMap::new();
+    for row in rows {
+        note(&mut windows, &row.phase, &row.metric, row.value);
+    }
+    paid_by(&windows, price).total
 }
 
 /// What the trial with these windows paid. Where it is not known how long the device worked, a wait

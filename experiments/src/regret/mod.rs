@@ -35,6 +35,7 @@ use crate::store::TidyRow;
 
 use costs::{Costs, of_point};
 
+pub use costs::cost_of_trial;
 pub use text::{cells_in_words, table};
 
 /// Above this gap, with an interval above half of it, a cell is adaptive.

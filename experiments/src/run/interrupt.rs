@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) child: Option<Child>,
     /// The database of that trial.
     pub(super) database: Option<PathBuf>,
+    /// How to go on, if not by the same command.
+    pub(super) resumed_by: Option<&'static str>,
 }
 
 /// Ends a run early. The trials that are running are given up; finished ones stay.
@@ -40,6 +42,17 @@ impl Interrupt {
         self.state().database = Some(database);
     }
 
+    /// Writes files; the process is not asked to stop meanwhile.
+    pub fn while_writing<T>(&self, write: impl FnOnce() -> T) -> T {
+        let _writing = self.state();
+        write()
+    }
+
+    /// Says in other words how to go on, if the process is asked to stop.
+    pub fn resumed_by(&self, words: &'static str) {
+        self.state().resumed_by = Some(words);
+    }
+
     /// Ends the process once no file is half written.
     pub fn stop(&self) -> ! {
         let mut state = self.state();
@@ -56,10 +69,9 @@ impl Interrupt {
                 drop(claim.end(Outcome::Interrupted, None));
             }
         }
-        drop(writeln!(
-            io::stderr(),
-            "interrupted: finished trials are kept; run the same command to resume"
-        ));
+        let words = "finished trials are kept; run the same command to resume";
+        let words = state.resumed_by.unwrap_or(words);
+        drop(writeln!(io::stderr(), "interrupted: {words}"));
         Exit::Interrupted.now()
     }
 }

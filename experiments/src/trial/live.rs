@@ -96,9 +96,10 @@ pub fn run_live(
     let meter = Arc::new(Meter::new(extents(&workload)));
     let mut stage = Stage::<AuraEngine>::open(&machine, &config, &workload, (root, &meter))?;
     stage.load(config.settle)?;
+    let settings = sides_settings(&config, &other, root)?;
     let mut live = Live {
         acknowledged: Arc::new(Acknowledged::new(workload.records)),
-        settings: [&config, &other].map(|config| engine_settings(config, root)),
+        settings,
         trial: empty_trial(sides.a, &config)?,
         stage,
         template,
@@ -127,6 +128,15 @@ pub(super) fn check_sides(a: &TrialConfig, b: &TrialConfig) -> Result<(), LiveEr
         ));
     }
     Ok(())
+}
+
+/// The engine's settings on each side.
+pub(super) fn sides_settings(
+    a: &TrialConfig,
+    b: &TrialConfig,
+    root: Seed,
+) -> Result<[EngineConfig; 2], TrialError> {
+    Ok([engine_settings(a, root)?, engine_settings(b, root)?])
 }
 
 /// The phase that windows repeat.
@@ -172,6 +182,7 @@ pub(super) fn empty_trial(
         device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
         cache_trace: None,
         operations: None,
+        learned: None,
         measures: Measures::default(),
     })
 }

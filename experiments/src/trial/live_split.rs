@@ -8,11 +8,12 @@ use aura_workloads::{Acknowledged, Inputs, Phase, PhaseKind, Seed, Workload};
 use bytesize::ByteSize;
 
 use super::live::{
-    LiveError, LiveResult, LiveSides, Look, check_sides, empty_trial, rows_of, template,
+    LiveError, LiveResult, LiveSides, Look, check_sides, empty_trial, rows_of, sides_settings,
+    template,
 };
 use super::pulse::Meter;
 use super::split_target::SplitTarget;
-use super::{Databases, Machine, Stage, TrialError, engine_settings, extents, key_files, space};
+use super::{Databases, Machine, Stage, TrialError, extents, key_files, space};
 use crate::config::TrialConfig;
 use crate::live::{Design, Side, Stop, Switchback, split};
 use crate::metrics;
@@ -70,7 +71,7 @@ pub fn run_split(
         template: template(&workload, sides.phase)?,
         workload: &workload,
         config: &config,
-        settings: [&config, &other].map(|config| halved(engine_settings(config, root))),
+        settings: sides_settings(&config, &other, root)?.map(halved),
         half_of_b: (root.child("half of B").0 % 2) as usize,
         window: design.window,
     };

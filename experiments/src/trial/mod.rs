@@ -51,8 +51,10 @@ use aura_engine::env::sim::SimError;
 use aura_engine::{EngineConfig, Event, EventKind};
 use aura_workloads::keyset::FileKeys;
 use aura_workloads::{Acknowledged, Inputs, OpKind, Phase, PhaseKind, Seed, Step, Workload, names};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::agent_files::{self, AgentFileError};
 use crate::code;
 use crate::compression;
 use crate::config::{TrialConfig, UnknownTarget};
@@ -136,6 +138,9 @@ pub enum TrialError {
     /// The keys of the workload's file cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// The file of an agent cannot be used.
+    #[error(transparent)]
+    Agent(#[from] AgentFileError),
     /// The workload's trace cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -239,6 +244,7 @@ pub fn run_among(
         device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
         cache_trace: measured.cache_trace,
         operations: measured.operations,
+        learned: measured.learned,
         measures: target.measures,
     })
 }
@@ -324,6 +330,7 @@ struct Measured {
     space: SpaceMeasure,
     cache_trace: Option<CacheTrace>,
     operations: Option<Vec<u8>>,
+    learned: Option<Value>,
 }
 
 /// What a trial begins with, beside its world and its settings.
@@ -394,7 +401,7 @@ fn measure<T: Target>(
     windows.push(stage.drain()?);
     windows.extend(PhaseMeasure::whole(&windows, stage.elapsed()));
     stage.meter.enter("verify", &Extent::default());
-    let space = machine.block_on(space(&stage.engine))?;
+    let (space, learned) = machine.block_on(space(&stage.engine))?;
     let operations = stage.operations.take().map(|it| it.take()).transpose();
     let operations = operations.map_err(TrialError::Recording)?;
     let cache_trace = stage.recorder.take().map(|recorder| CacheTrace {
@@ -406,11 +413,13 @@ fn measure<T: Target>(
         space,
         cache_trace,
         operations,
+        learned,
     })
 }
 
-/// Reads every reachable value, and closes the database.
-async fn space(engine: &impl Target) -> Result<SpaceMeasure, TrialError> {
+/// Takes what the agent has learned, reads every reachable value, and closes the database.
+async fn space(engine: &impl Target) -> Result<(SpaceMeasure, Option<Value>), TrialError> {
+    let learned = engine.learned().await;
     let report = engine.audit().await?;
     engine.close().await?;
     if !report.problems.is_empty() {
@@ -418,17 +427,20 @@ async fn space(engine: &impl Target) -> Result<SpaceMeasure, TrialError> {
             problems: report.problems.join("; "),
         });
     }
-    Ok(SpaceMeasure {
+    let space = SpaceMeasure {
         reachable_bytes: report.reachable_bytes,
         disk_bytes: report.disk_bytes,
-    })
+    };
+    Ok((space, learned))
 }
 
-/// The engine's settings in a trial: policies that draw lots draw others under every seed.
-fn engine_settings(config: &TrialConfig, root: Seed) -> EngineConfig {
+/// The engine's settings in a trial: policies that draw lots draw others under every seed, and a
+/// saved agent stands in place of its file.
+fn engine_settings(config: &TrialConfig, root: Seed) -> Result<EngineConfig, TrialError> {
     let mut settings = config.engine.clone();
     settings.seed = root.child("engine").numbered(settings.seed).0;
-    settings
+    agent_files::open_all(&mut settings)?;
+    Ok(settings)
 }
 
 /// Whether a read may find nothing: some phase deletes, or a trace says what each read finds.
@@ -504,7 +516,7 @@ impl<'a, T: Target> Stage<'a, T> {
             env: machine.env(),
             directory: machine.directory(),
             config,
-            settings: engine_settings(config, root),
+            settings: engine_settings(config, root)?,
             sides,
             observer: recorder.clone().map(|recorder| recorder as _),
             watched: meter.shows_metrics(),

@@ -12,6 +12,7 @@ use aura_engine::{
     AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Health, Metrics,
     Reading, Result, Telemetry,
 };
+use serde_json::Value;
 
 use super::machine::Machine;
 use super::{Measured, Start, TrialError, measure};
@@ -54,6 +55,11 @@ pub trait Target: Engine + Clone {
     /// What it says of itself, for who looks on; `None` if it says nothing.
     fn vitals(&self) -> Option<(Reading, Health)> {
         None
+    }
+
+    /// What its compaction agent has learned; `None` if nothing that lasts.
+    fn learned(&self) -> impl Future<Output = Option<Value>> + Send {
+        std::future::ready(None)
     }
 
     /// Reads everything that can be reached. The database is at rest meanwhile.
@@ -131,6 +137,10 @@ impl Target for AuraEngine {
 
     fn vitals(&self) -> Option<(Reading, Health)> {
         Some((self.reading(), self.health()))
+    }
+
+    async fn learned(&self) -> Option<Value> {
+        Self::learned(self).await
     }
 
     async fn audit(&self) -> Result<Audit> {

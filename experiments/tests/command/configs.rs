@@ -1,7 +1,7 @@
 //! Every config in the folder runs, at a scale that takes a moment.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Lab;
 
@@ -28,6 +28,7 @@ fn every_config_runs_small() {
             path.display()
         );
         let lab = Lab::new();
+        copy_agents(&folder_of(&path), &lab);
         // Phases with a number of operations of their own do a hundredth of it.
         let small = text
             .replace("0_000\nmix", "00\nmix")
@@ -61,5 +62,23 @@ fn every_config_runs_small() {
         ] {
             assert!(run.join(file).exists(), "{name} leaves no {file}");
         }
+    }
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().expect("a folder").to_owned()
+}
+
+/// Copies the agents that configs of a folder name.
+fn copy_agents(folder: &Path, lab: &Lab) {
+    let agents = folder.join("agents");
+    if !agents.exists() {
+        return;
+    }
+    fs::create_dir(lab.path("agents")).expect("a folder");
+    for entry in fs::read_dir(agents).expect("a readable folder") {
+        let path = entry.expect("a file").path();
+        let name = path.file_name().expect("a name");
+        fs::copy(&path, lab.path("agents").join(name)).expect("a copy");
     }
 }

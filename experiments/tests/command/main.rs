@@ -17,6 +17,7 @@ mod plans;
 mod replays;
 mod resume;
 mod traces;
+mod train;
 mod tune;
 
 use std::fs;

@@ -75,7 +75,7 @@ struct Params {
     start: u32,
     /// Whether it goes on learning.
     learn: bool,
-    /// A saved agent to begin with; an empty table for none.
+    /// A saved agent to begin with: its object, or in experiments its file; empty for none.
     model: Learning,
 }
 

@@ -67,7 +67,7 @@ struct Params {
     optimism: f64,
     /// Whether it goes on learning.
     learn: bool,
-    /// A saved agent to begin with; an empty table for none.
+    /// A saved agent to begin with: its object, or in experiments its file; empty for none.
     model: Learning,
 }
 

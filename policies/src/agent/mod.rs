@@ -86,8 +86,10 @@ mod ucb1;
 
 pub use file::AgentFile;
 
-/// The parameter that takes a saved agent.
-const SAVED: &str = "model";
+/// The parameter that takes a saved agent: an [`AgentFile`] as JSON. A program that opens a
+/// database hands in what [`Agent::save`] gave, or what a file holds; in experiments it may be the
+/// file's path.
+pub const SAVED: &str = "model";
 
 /// How a level that holds more runs than a new limit comes to keep it (Yu et al., RusKey, PACMMOD
 /// 1(2), 2023).

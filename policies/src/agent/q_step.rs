@@ -86,7 +86,7 @@ struct Params {
     replays: usize,
     /// Whether it goes on learning.
     learn: bool,
-    /// A saved agent to begin with; an empty table for none.
+    /// A saved agent to begin with: its object, or in experiments its file; empty for none.
     model: Learning,
 }
 
