@@ -45,14 +45,14 @@ pub struct SelfTuningConfig {
     pub window: u64,
     /// Whether every knob stays as it is. It can be changed while the engine runs.
     pub hold: bool,
-    /// Windows whose cost is compared before and after a change (1 to 1000). The first one after a
-    /// change does not count.
+    /// Windows after a change by which it is judged (1 to 1000). The first one does not count. What
+    /// settings cost is known after as many, or up to eight times as many where windows differ.
     pub watch: u32,
-    /// The share by which a window may cost more than before, and than with the settings that were
-    /// in force when the mix of operations began (0 to 1).
+    /// The share by which a window may cost more than before, and than with the best settings that
+    /// are known for the mix of operations (0 to 1).
     pub harm: f64,
-    /// Bad windows after which the settings at opening come back: those of changes that were taken
-    /// back, and those in a row that cost too much though no change is watched (1 to 10000).
+    /// Windows of which the share `harm` may be lost, besides that of all windows, before the best
+    /// settings that are known come back (1 to 10000).
     pub fall_back: u32,
     /// Windows for which they then stay, unless the mix of operations changes; twice as many after
     /// each further time (1 to 1000000).
