@@ -234,6 +234,47 @@ fn every_operation_charges_each_kind_of_work_that_it_causes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Writes tables whose filters are solutions of equations from level 1 on, and asks one.
+async fn walk_solutions(ledger: &Ledger, env: &Env) -> Result<()> {
+    let mut config = config();
+    config.table.filter = PolicySpec::named("ribbon").with("bloom_before_level", 1);
+    let builder = EngineBuilder::new(env.clone(), "/solutions").config(config);
+    let engine = builder.open().await?;
+    fill(&engine, 0..2_000, 100).await?;
+    ledger.take();
+    engine.flush().await?;
+    ledger.check("a flush to level 0", &TABLE);
+    engine.get(&key(1)).await?;
+    engine.get(&key(1)).await?;
+    let from_table = [&FROM_CACHE[..], &FROM_DEVICE].concat();
+    ledger.check("a get of a Bloom filter", &from_table);
+    fill(&engine, 0..2_000, 100).await?;
+    ledger.take();
+    engine.compact().await?;
+    let equations = ledger.charged.lock().expect("no panic under it");
+    assert_eq!(equations.filter_equations, 2_000, "one a key");
+    drop(equations);
+    let merged = [&TABLE[..], &["bytes_decompressed", "filter_equations"]].concat();
+    ledger.check("a compaction", &merged);
+    engine.get(&key(1)).await?;
+    let equations = ledger.charged.lock().expect("no panic under it");
+    assert_eq!(equations.solution_probes, equations.filter_probes);
+    drop(equations);
+    let from_table = [&from_table[..], &["solution_probes"]].concat();
+    ledger.check("a get of a solution", &from_table);
+    engine.close().await
+}
+
+#[test]
+fn filters_of_equations_are_charged_more() {
+    let world = SimWorld::new(&SimConfig::default());
+    let (ledger, env) = Ledger::of(world.env());
+    let walked = world.block_on(walk_solutions(&ledger, &env));
+    walked.expect("no deadlock").expect("every call succeeds");
+    let wrong = ledger.wrong.lock().expect("no panic under it");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Makes garbage in value files and has it collected by `method`.
 async fn collect(ledger: &Ledger, env: &Env, method: GcMethod) -> Result<()> {
     let mut config = config();
