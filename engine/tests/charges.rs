@@ -62,6 +62,11 @@ impl Ledger {
         (ledger, env)
     }
 
+    /// The work charged since the last [`take`](Self::take).
+    fn so_far(&self) -> CpuWork {
+        *self.charged.lock().expect("no panic under it")
+    }
+
     /// The work charged since the last call.
     fn take(&self) -> CpuWork {
         std::mem::take(&mut *self.charged.lock().expect("no panic under it"))
@@ -251,15 +256,12 @@ async fn walk_solutions(ledger: &Ledger, env: &Env) -> Result<()> {
     fill(&engine, 0..2_000, 100).await?;
     ledger.take();
     engine.compact().await?;
-    let equations = ledger.charged.lock().expect("no panic under it");
-    assert_eq!(equations.filter_equations, 2_000, "one a key");
-    drop(equations);
+    assert_eq!(ledger.so_far().filter_equations, 2_000, "one a key");
     let merged = [&TABLE[..], &["bytes_decompressed", "filter_equations"]].concat();
     ledger.check("a compaction", &merged);
     engine.get(&key(1)).await?;
-    let equations = ledger.charged.lock().expect("no panic under it");
-    assert_eq!(equations.solution_probes, equations.filter_probes);
-    drop(equations);
+    let probed = ledger.so_far();
+    assert_eq!(probed.solution_probes, probed.filter_probes);
     let from_table = [&from_table[..], &["solution_probes"]].concat();
     ledger.check("a get of a solution", &from_table);
     engine.close().await

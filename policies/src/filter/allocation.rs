@@ -6,8 +6,10 @@
 //!
 //! Source: Dayan, Athanassoulis and Idreos, "Monkey", SIGMOD 2017, with a weight for each level.
 //! Only the table that is being built takes the share that is computed for it: what is written
-//! already keeps its filter until a compaction rewrites it. That most of the gain of tracking the
-//! tree all the time is left is the result of a preprint (Kunkunuru, arXiv 2606.18138).
+//! already keeps its filter until a compaction rewrites it, also if it is moved to another level,
+//! so that the bits of the whole tree are near the budget and not at it. That most of the gain of
+//! tracking the tree all the time is left is the result of a preprint (Kunkunuru, arXiv
+//! 2606.18138).
 //! Cost: O(levels^2) for each table.
 
 use super::{FilterFacts, LevelLoad};

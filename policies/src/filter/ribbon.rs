@@ -185,9 +185,9 @@ impl Shape {
         let mixed = remix(hash);
         let firsts = (self.slots - WIDTH + 1) as u128;
         let low = remix(mixed);
-        let coefficients = u128::from(remix(low)) << 64 | u128::from(low);
+        let coefficients = (u128::from(remix(low)) << 64) | u128::from(low);
         (
-            (u128::from(mixed) * firsts >> 64) as usize,
+            ((u128::from(mixed) * firsts) >> 64) as usize,
             coefficients | 1,
         )
     }
@@ -234,10 +234,10 @@ fn substitute(shape: &Shape, rows: &[u128], encoded: &mut [u8]) {
         let free = remix(slot as u64);
         for (column, after) in after.iter_mut().enumerate() {
             let bit = match row {
-                0 => u128::from(free >> column & 1),
-                row => u128::from((*after & row >> 1).count_ones() & 1),
+                0 => u128::from((free >> column) & 1),
+                row => u128::from((*after & (row >> 1)).count_ones() & 1),
             };
-            *after = *after << 1 | bit;
+            *after = (*after << 1) | bit;
         }
         if slot % WIDTH == 0 {
             let block = slot / WIDTH;
@@ -293,7 +293,7 @@ impl Filter for Solution {
             if offset > 0 {
                 bits |= self.word(block + 1, column) << (WIDTH - offset);
             }
-            (bits & coefficients).count_ones() % 2 == 0
+            (bits & coefficients).count_ones().is_multiple_of(2)
         })
     }
 
