@@ -87,6 +87,9 @@ macro_rules! with_read_counters {
                 /// Misses on data blocks, indexes and filters by the level of the table. The last
                 /// counter includes all deeper levels.
                 level_misses,
+                /// Tables searched by point reads that held no version of the key which the read
+                /// may see, by level. The last counter includes all deeper levels.
+                level_fruitless,
             }
         }
     };
@@ -409,6 +412,7 @@ mod tests {
         for level in 0..LEVELS_COUNTED {
             one.level_hits[level] = 50 + level as u64;
             one.level_misses[level] = 60 + level as u64;
+            one.level_fruitless[level] = 70 + level as u64;
         }
         let mut sum = one;
         sum.add(&one);

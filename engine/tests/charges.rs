@@ -62,6 +62,11 @@ impl Ledger {
         (ledger, env)
     }
 
+    /// The work charged since the last [`take`](Self::take).
+    fn so_far(&self) -> CpuWork {
+        *self.charged.lock().expect("no panic under it")
+    }
+
     /// The work charged since the last call.
     fn take(&self) -> CpuWork {
         std::mem::take(&mut *self.charged.lock().expect("no panic under it"))
@@ -229,6 +234,44 @@ fn every_operation_charges_each_kind_of_work_that_it_causes() {
     let world = SimWorld::new(&SimConfig::default());
     let (ledger, env) = Ledger::of(world.env());
     let walked = world.block_on(walk(&ledger, &env));
+    walked.expect("no deadlock").expect("every call succeeds");
+    let wrong = ledger.wrong.lock().expect("no panic under it");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Writes tables whose filters are solutions of equations from level 1 on, and asks one.
+async fn walk_solutions(ledger: &Ledger, env: &Env) -> Result<()> {
+    let mut config = config();
+    config.table.filter = PolicySpec::named("ribbon").with("bloom_before_level", 1);
+    let builder = EngineBuilder::new(env.clone(), "/solutions").config(config);
+    let engine = builder.open().await?;
+    fill(&engine, 0..2_000, 100).await?;
+    ledger.take();
+    engine.flush().await?;
+    ledger.check("a flush to level 0", &TABLE);
+    engine.get(&key(1)).await?;
+    engine.get(&key(1)).await?;
+    let from_table = [&FROM_CACHE[..], &FROM_DEVICE].concat();
+    ledger.check("a get of a Bloom filter", &from_table);
+    fill(&engine, 0..2_000, 100).await?;
+    ledger.take();
+    engine.compact().await?;
+    assert_eq!(ledger.so_far().filter_equations, 2_000, "one a key");
+    let merged = [&TABLE[..], &["bytes_decompressed", "filter_equations"]].concat();
+    ledger.check("a compaction", &merged);
+    engine.get(&key(1)).await?;
+    let probed = ledger.so_far();
+    assert_eq!(probed.solution_probes, probed.filter_probes);
+    let from_table = [&from_table[..], &["solution_probes"]].concat();
+    ledger.check("a get of a solution", &from_table);
+    engine.close().await
+}
+
+#[test]
+fn filters_of_equations_are_charged_more() {
+    let world = SimWorld::new(&SimConfig::default());
+    let (ledger, env) = Ledger::of(world.env());
+    let walked = world.block_on(walk_solutions(&ledger, &env));
     walked.expect("no deadlock").expect("every call succeeds");
     let wrong = ledger.wrong.lock().expect("no panic under it");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

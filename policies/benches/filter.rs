@@ -22,6 +22,7 @@ use random::random;
 const FACTS: FilterFacts = FilterFacts {
     level: 1,
     deepest: 1,
+    levels: Vec::new(),
 };
 
 /// Hashes that are asked for in one go: half a mebibyte of them.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use aura_policies::facts::{TableFacts, TableId};
-use aura_policies::filter::FilterFacts;
+use aura_policies::filter::{FilterFacts, LevelLoad};
 use aura_policies::warming::{Asks, Warming};
 
 use super::index_choice::index_for;
 use super::new_files::NewFile;
 use super::warm::{NewTable, warm};
 use crate::cache::Inputs;
+use crate::context::LEVELS_COUNTED;
 use crate::directory::{FileKind, Files, NamedFile};
 use crate::env::CpuWork;
 use crate::error::Result;
@@ -69,6 +70,7 @@ impl<'a> TableWriter<'a> {
             facts: FilterFacts {
                 level: target.level,
                 deepest: target.deepest,
+                levels: level_loads(core, tree),
             },
             keeps_cuts: target.warming.asks() != Asks::Nothing,
         };
@@ -153,6 +155,21 @@ impl<'a> TableWriter<'a> {
         self.unfinished.keep();
         Ok(Arc::new(table))
     }
+}
+
+/// What filter policies see of the tree as it is now. O(tables).
+fn level_loads(core: &Core, tree: &Tree) -> Vec<LevelLoad> {
+    let fruitless = core.counters().counts().level_fruitless;
+    let levels = &tree.load().version.levels;
+    let loads = levels.iter().zip(0..).map(|(level, number)| {
+        let tables = level.runs.iter().flat_map(|run| &run.tables);
+        LevelLoad {
+            entries: tables.map(|table| table.facts().entries).sum(),
+            runs: level.runs.len() as u64,
+            fruitless: fruitless[usize::min(number, LEVELS_COUNTED - 1)],
+        }
+    });
+    loads.collect()
 }
 
 /// Counts what training the index of a new table took, and why there is no model.

@@ -186,7 +186,7 @@ impl Db {
             Some(own) => own.spec.clone(),
             None => config.table.at(level).filter.clone(),
         };
-        let wanted = filter::with_bits(&before, bits);
+        let wanted = filter::with_level_bits(&before, bits);
         let complete = |spec| AnyFamily::complete(&filter::FAMILY, spec).ok();
         let before = complete(&before);
         if complete(&wanted) == before {

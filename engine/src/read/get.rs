@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aura_policies::facts::TableId;
+use aura_policies::facts::{LEVELS_COUNTED, TableId};
 
 use super::Reader;
 use crate::context::ReadContext;
@@ -198,6 +198,7 @@ pub(super) async fn look_up_in_tables(
                     found,
                 }));
             }
+            context.stats.level_fruitless[level.min(LEVELS_COUNTED - 1)] += 1;
         }
     }
     Ok(None)

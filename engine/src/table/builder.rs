@@ -294,6 +294,17 @@ impl TableBuilder {
         })
     }
 
+    /// Builds the filter; None if the table gets none.
+    fn build_filter(&mut self, work: &mut CpuWork) -> Option<Vec<u8>> {
+        let hashes = std::mem::take(&mut self.hashes);
+        let TableOptions { filter, facts, .. } = &*self.options;
+        let encoded = filter.build(&hashes, facts)?;
+        if filter.solves(facts) {
+            work.filter_equations += hashes.len() as u64;
+        }
+        Some(encoded)
+    }
+
     /// Completes the table: finishes the last data block and writes filter, model, index,
     /// properties and footer.
     ///
@@ -309,10 +320,7 @@ impl TableBuilder {
             ));
         }
         self.cut_block(work).await?;
-        let filter = self
-            .options
-            .filter
-            .build(&std::mem::take(&mut self.hashes), &self.options.facts);
+        let filter = self.build_filter(work);
         let images = std::mem::take(&mut self.images).finish();
         let (model, facts) = self.options.index.train(&images, &self.index, work);
         self.properties.largest = Bytes::from(std::mem::take(&mut self.last_key));

@@ -470,6 +470,7 @@ impl Table {
         if let Some(filter) = self.filter(context).await? {
             context.stats.filter_probes += 1;
             context.work.filter_probes += 1;
+            context.work.solution_probes += u64::from(filter.is_solution());
             if !filter.may_contain(hash) {
                 context.stats.filter_negatives += 1;
                 return Ok(None);

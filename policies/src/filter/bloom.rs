@@ -17,7 +17,8 @@
 
 use bytes::Bytes;
 
-use super::{Build, Filter, FilterFacts, FilterPolicy};
+use super::allocation::Allocation;
+use super::{BITS_MAX, BITS_MIN, Build, Filter, FilterFacts, FilterPolicy};
 use crate::PolicySpec;
 use crate::blocked_bloom::{self, BLOCK_BYTES};
 use crate::entry::{Entry, describe, in_range, params};
@@ -28,9 +29,14 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: Build {
         policy: |spec: &PolicySpec| {
-            let Params { bits_per_key } = params(spec)?;
-            in_range(spec, "bits_per_key", bits_per_key, 1.0..=50.0)?;
-            Ok(Box::new(Bloom { bits_per_key }))
+            let params: Params = params(spec)?;
+            in_range(
+                spec,
+                "bits_per_key",
+                params.bits_per_key,
+                BITS_MIN..=BITS_MAX,
+            )?;
+            Ok(Box::new(Bloom(params)))
         },
         decode: |bytes| BlockedBloom::decode(bytes).map(|filter| Box::new(filter) as _),
     },
@@ -39,13 +45,18 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Bits of filter for each distinct key (1 to 50).
+    /// Bits of filter for each distinct key (1 to 50), on average over the tree.
     bits_per_key: f64,
+    /// How the bits are shared out: uniform, monkey or by-access.
+    allocation: Allocation,
 }
 
 impl Default for Params {
     fn default() -> Self {
-        Self { bits_per_key: 10.0 }
+        Self {
+            bits_per_key: 10.0,
+            allocation: Allocation::Uniform,
+        }
     }
 }
 
@@ -54,37 +65,43 @@ const BLOCK_BITS: f64 = (BLOCK_BYTES * 8) as f64;
 const TRAILER_BYTES: usize = 5;
 const PROBES_MAX: u8 = 24;
 
-struct Bloom {
-    bits_per_key: f64,
-}
+/// A filter with b bits a key passes a share of exp(-b * this) of absent keys.
+const NATS_PER_BIT: f64 = std::f64::consts::LN_2 * std::f64::consts::LN_2;
+
+struct Bloom(Params);
 
 impl FilterPolicy for Bloom {
-    fn build(&self, hashes: &[u64], _facts: &FilterFacts) -> Option<Vec<u8>> {
-        if hashes.is_empty() {
-            return None;
-        }
-        // The cast saturates: a filter over 256 GiB only has more false positives.
-        let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS)
-            .ceil()
-            .max(1.0) as u32;
-        let probes = blocked_bloom::probes_for(self.bits_per_key, PROBES_MAX);
-        let mut encoded = vec![0; blocks as usize * BLOCK_BYTES];
-        for hash in hashes {
-            blocked_bloom::insert(&mut encoded, probes, *hash);
-        }
-        encoded.extend(blocks.to_le_bytes());
-        encoded.push(probes);
-        Some(encoded)
+    fn build(&self, hashes: &[u64], facts: &FilterFacts) -> Option<Vec<u8>> {
+        let (wanted, allocation) = (self.0.bits_per_key, self.0.allocation);
+        let bits = allocation.bits(wanted, BITS_MAX, NATS_PER_BIT, hashes.len(), facts);
+        (!hashes.is_empty() && bits > 0.0).then(|| encode(hashes, bits))
     }
 }
 
-struct BlockedBloom {
+/// Encodes a filter of `bits_per_key`.
+pub(super) fn encode(hashes: &[u64], bits_per_key: f64) -> Vec<u8> {
+    // The cast saturates: a filter over 256 GiB only has more false positives.
+    let blocks = (hashes.len() as f64 * bits_per_key / BLOCK_BITS)
+        .ceil()
+        .max(1.0) as u32;
+    let probes = blocked_bloom::probes_for(bits_per_key, PROBES_MAX);
+    let mut encoded = vec![0; blocks as usize * BLOCK_BYTES];
+    for hash in hashes {
+        blocked_bloom::insert(&mut encoded, probes, *hash);
+    }
+    encoded.extend(blocks.to_le_bytes());
+    encoded.push(probes);
+    encoded
+}
+
+/// A filter that was encoded.
+pub(super) struct BlockedBloom {
     encoded: Bytes,
     probes: u8,
 }
 
 impl BlockedBloom {
-    fn decode(encoded: Bytes) -> Option<Self> {
+    pub(super) fn decode(encoded: Bytes) -> Option<Self> {
         let (bits, trailer) = encoded.split_last_chunk::<TRAILER_BYTES>()?;
         let [a, b, c, d, probes] = *trailer;
         let blocks = u32::from_le_bytes([a, b, c, d]);
@@ -110,16 +127,11 @@ mod tests {
     use super::*;
     use crate::splitmix::remix;
 
-    const FACTS: FilterFacts = FilterFacts {
-        level: 1,
-        deepest: 1,
-    };
-
     /// The rate of false positives over 200,000 absent keys, with 100,000 keys built in.
     fn false_positive_rate(bits_per_key: f64) -> f64 {
         let hash = |key: u64| remix(key.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let hashes: Vec<u64> = (0..100_000).map(hash).collect();
-        let encoded = Bloom { bits_per_key }.build(&hashes, &FACTS).unwrap();
+        let encoded = encode(&hashes, bits_per_key);
         let filter = BlockedBloom::decode(Bytes::from(encoded)).unwrap();
         (100_000..300_000)
             .filter(|key| filter.may_contain(hash(*key)))
@@ -144,11 +156,11 @@ mod tests {
 
     #[test]
     fn the_size_is_what_was_asked_for() {
-        let encoded = Bloom { bits_per_key: 10.0 }
-            .build(&[7; 1000], &FACTS)
-            .unwrap();
+        let facts = FilterFacts::default();
+        let bloom = Bloom(Params::default());
+        let encoded = bloom.build(&[7; 1000], &facts).unwrap();
         assert_eq!(encoded.len(), 20 * 64 + 5);
-        assert_eq!(Bloom { bits_per_key: 10.0 }.build(&[], &FACTS), None);
+        assert_eq!(bloom.build(&[], &facts), None);
     }
 
     #[test]

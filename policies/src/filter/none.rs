@@ -33,15 +33,6 @@ mod tests {
 
     #[test]
     fn it_builds_nothing() {
-        assert_eq!(
-            Unfiltered.build(
-                &[1, 2],
-                &FilterFacts {
-                    level: 1,
-                    deepest: 1
-                }
-            ),
-            None
-        );
+        assert_eq!(Unfiltered.build(&[1, 2], &FilterFacts::default()), None);
     }
 }

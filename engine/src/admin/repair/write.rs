@@ -97,6 +97,8 @@ impl TableSink {
             facts: FilterFacts {
                 level: self.level,
                 deepest: self.level.max(1),
+                // The tree is not known before all its tables are written.
+                levels: Vec::new(),
             },
             keeps_cuts: false,
         };

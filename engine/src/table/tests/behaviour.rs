@@ -183,7 +183,7 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
             policy: Arc::new(Mistaken(policy)),
             ..index_build(&PolicySpec::named("greedy-plr"), any_model())
         },
-        facts: good.facts,
+        facts: good.facts.clone(),
         keeps_cuts: false,
     };
     let entries = even_numbers(2_000);

@@ -191,6 +191,7 @@ fn options(
         facts: FilterFacts {
             level: 1,
             deepest: 3,
+            ..FilterFacts::default()
         },
         keeps_cuts: false,
     })
