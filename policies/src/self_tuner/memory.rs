@@ -256,7 +256,11 @@ impl Memory {
         let bytes = (memtable.value * weight(Knob::Memtable, facts)).max(1.0);
         let sizes = libm::log(facts.memory.data_bytes as f64 / bytes).max(1.0);
         let working = (self.means.own - self.means.stalls).max(0.0);
-        (self.merges.share() * working + self.means.stalls) / (bytes * sizes)
+        let share = match self.means.merge_bytes > 0.0 {
+            true => self.merges.share(),
+            false => 0.0,
+        };
+        (share * working + self.means.stalls) / (bytes * sizes)
     }
 
     fn shift(&mut self, facts: &TuningFacts) -> Option<Proposal> {

@@ -38,7 +38,7 @@ const JUMP: f64 = 1.65;
 /// Times `watch` after which a cost counts as known, however noisy it is.
 const WATCHES_MAX: u32 = 8;
 
-/// Standard errors beyond which a difference is hardly chance, and is none.
+/// Standard errors beyond which a difference is hardly chance, and beyond which it is not.
 const UNLIKELY: f64 = 2.0;
 const SURE: f64 = 3.0;
 

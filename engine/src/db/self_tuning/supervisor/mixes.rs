@@ -45,7 +45,7 @@ impl Mixes {
         self.0.push(anchor);
     }
 
-    /// Takes the anchor of the mix that is nearest to `mix` and counts as the same, if there is one.
+    /// Takes the anchor of the nearest mix that counts as `mix`, if there is one.
     pub(super) fn take(&mut self, mix: &Mix) -> Option<Anchor> {
         let distances = self.0.iter().map(|anchor| anchor.mix.distance(mix));
         let nearest = distances
