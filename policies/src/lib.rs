@@ -86,6 +86,7 @@ pub mod slot_list;
 pub mod splitmix;
 
 mod blocked_bloom;
+mod recursive;
 mod sketch;
 
 pub mod admission;

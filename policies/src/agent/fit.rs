@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::file::{AgentFile, Learning};
 use super::merges;
-use super::recursive::Recursive;
 use super::setting::{Bounds, Hand, PATIENCE, Setting};
 use super::{Agent, Build, Decision, SAVED};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
 use crate::mix::{Mix, Watch};
+use crate::recursive::Recursive;
 use crate::referee::Referee;
 use crate::splitmix::SplitMix64;
 

@@ -15,12 +15,12 @@ use super::Build;
 use super::analytic::{Tree, nominal};
 use super::bandit::{Bandit, Common, Known, Learner, least, open};
 use super::file::{AgentFile, Learning};
-use super::recursive::Recursive;
 use super::setting::Setting;
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::facts::{TreeShape, WindowStats};
 use crate::mix::Mix;
+use crate::recursive::Recursive;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "linucb",

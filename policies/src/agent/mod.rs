@@ -65,7 +65,6 @@ mod file;
 mod merges;
 mod net;
 mod propagation;
-pub(crate) mod recursive;
 mod setting;
 
 mod arce;

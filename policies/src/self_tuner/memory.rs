@@ -6,11 +6,10 @@
 //! misses that a ghost cache would have answered. Memory goes where it saves more, at most a tenth
 //! of the poorer pool a step. Three things differ: merges are priced by the stalls that they cause
 //! and by the slope of costs over the bytes that they write, since they make reads slower and push
-//! blocks out of the cache; in place of Newton's step, the step is
-//! halved when the direction turns; filters take part. A bit more a key turns a share of
-//! 1 - 2^(-ln 2) of the false positives away, for an eighth of a byte a key (Bloom). It counts for
-//! new tables only: what is gained by tracking filters continuously is a few percent
-//! (arXiv 2606.18138).
+//! blocks out of the cache; in place of Newton's step, the step is halved when the direction turns;
+//! filters take part. A bit more a key turns a share of 1 - 2^(-ln 2) of the false positives away,
+//! for an eighth of a byte a key (Bloom). It counts for new tables only: what is gained by tracking
+//! filters continuously is a few percent (arXiv 2606.18138).
 //! State: means of the last windows, prices, the step, and for how long a direction is left alone.
 //! Cost: O(1) a window, and a ghost cache in the engine.
 //! Invariants: a step takes at most `step` of the pool that loses, and keeps both ranges. A change
@@ -20,10 +19,10 @@
 
 use super::{Build, Change, Proposal, SelfTuner, shiftable, weight};
 use crate::PolicySpec;
-use crate::agent::recursive::Recursive;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{Knob, KnobFacts, Standing, TuningFacts, Verdict, WindowStats};
 use crate::mix::Watch;
+use crate::recursive::Recursive;
 use crate::referee::client_nanos;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -74,7 +73,7 @@ const WINDOWS_MIN: f64 = 2.0;
 const WAIT: u64 = 8;
 const WAIT_MAX: u64 = 256;
 
-/// What merges cost is learned from windows, of which older ones weigh this much less each.
+/// What merges cost is learned from windows. Each weighs this many times as much as the next one.
 const MEMORY: f64 = 0.99;
 
 /// The share of costs that merges have before windows say something, and its variance.
@@ -456,6 +455,21 @@ mod tests {
         };
         assert_eq!(memtables, Some(expected));
         assert_eq!(third(&mut *build(), &facts(0, 0)), None, "nothing to gain");
+    }
+
+    #[test]
+    fn merges_cost_as_much_as_windows_differ_by_them() {
+        // Half of the cost, all of it, and none: whatever is written.
+        for (fixed, rise, share) in [(0.5, 0.5, 0.5), (0.0, 1.0, 1.0), (1.0, 0.0, 0.0)] {
+            let mut merges = Merges::new();
+            for window in 0..400 {
+                let bytes = f64::from(window % 10) / 4.5;
+                merges.take(fixed + rise * bytes, bytes);
+            }
+            let found = merges.share();
+            // What is assumed at first pulls a little.
+            assert!((found - share).abs() < 0.1, "{found} for {share}");
+        }
     }
 
     #[test]

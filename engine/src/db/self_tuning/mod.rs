@@ -124,7 +124,7 @@ impl Tuning {
         }
     }
 
-    /// Sets `next`, and remembers it if that fails for now.
+    /// Sets `next`. If the files cannot be written, it is owed.
     async fn set(&mut self, next: &Values) -> Change {
         let change = self.db.set_knobs(&self.values(), next).await;
         self.supervisor.set(self.values());
@@ -173,11 +173,14 @@ impl Tuning {
             TuningStep::Applied => add(&mine.self_tuning_applied, 1),
             _ => {}
         }
-        match step {
-            TuningStep::Refused => self.supervisor.note(Verdict::Refused),
-            TuningStep::Unchanged => self.supervisor.note(Verdict::Unchanged),
-            TuningStep::Proposed => self.supervisor.note(Verdict::Proposed),
-            _ => {}
+        let verdict = match step {
+            TuningStep::Refused => Some(Verdict::Refused),
+            TuningStep::Unchanged => Some(Verdict::Unchanged),
+            TuningStep::Proposed => Some(Verdict::Proposed),
+            _ => None,
+        };
+        if let Some(verdict) = verdict {
+            self.supervisor.note(verdict, 0.0, 0.0);
         }
         let order = Order {
             step,

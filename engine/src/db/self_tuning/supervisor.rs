@@ -163,12 +163,12 @@ impl Supervisor {
         self.judged.take()
     }
 
-    /// Notes what became of a proposal that is not watched.
-    pub(super) fn note(&mut self, verdict: Verdict) {
+    /// Notes what became of a proposal, and the costs without and with it, 0 if not measured.
+    pub(super) fn note(&mut self, verdict: Verdict, before: f64, after: f64) {
         self.judged = Some(Judgement {
             verdict,
-            before: 0.0,
-            after: 0.0,
+            before,
+            after,
         });
     }
 
@@ -250,11 +250,7 @@ impl Supervisor {
         let Phase::Watching(watched) = phase else {
             return None;
         };
-        self.judged = Some(Judgement {
-            verdict: Verdict::Abandoned,
-            before: watched.before.mean(),
-            after: 0.0,
-        });
+        self.note(Verdict::Abandoned, watched.before.mean(), 0.0);
         Some(Order {
             step: TuningStep::Abandoned,
             why,
@@ -305,18 +301,18 @@ impl Supervisor {
             true => self.anchor.level.take(cost),
             false => self.away.take(cost),
         }
-        match &mut self.phase {
-            Phase::Watching(_) => return self.watch(cost),
-            Phase::Resting(left) => {
-                *left = left.saturating_sub(1);
-                if *left == 0 {
-                    self.phase = Phase::Estimating;
-                }
-                return None;
+        match std::mem::replace(&mut self.phase, Phase::Estimating) {
+            Phase::Watching(watched) => self.watch(watched, cost),
+            Phase::Resting(left) if left > 1 => {
+                self.phase = Phase::Resting(left - 1);
+                None
             }
-            _ => {}
+            Phase::Resting(_) => None,
+            phase => {
+                self.phase = phase;
+                self.estimate()
+            }
         }
-        self.estimate()
     }
 
     /// Charges what a window cost beyond the anchor.
@@ -325,7 +321,7 @@ impl Supervisor {
         if let Phase::Watching(watched) = &mut self.phase {
             watched.lost += cost - watched.before.mean();
         }
-        if self.is_at_anchor() || self.anchor.level.windows() < 2.0 {
+        if self.is_at_anchor() || !self.anchor.level.is_measured() {
             return;
         }
         self.windows_away += 1.0;
@@ -408,11 +404,7 @@ impl Supervisor {
         if after - UNLIKELY * chance <= before {
             return None;
         }
-        self.judged = Some(Judgement {
-            verdict: Verdict::Undone,
-            before,
-            after,
-        });
+        self.note(Verdict::Undone, before, after);
         self.leave_path(self.expected.clone(), self.away);
         Some(self.restore("best-known-costs-less", before, after))
     }
@@ -463,41 +455,37 @@ impl Supervisor {
     }
 
     /// A window with a change to watch.
-    fn watch(&mut self, cost: f64) -> Option<Order> {
-        let Phase::Watching(watched) = &mut self.phase else {
-            return None;
-        };
+    fn watch(&mut self, mut watched: Watched, cost: f64) -> Option<Order> {
         watched.after.take(cost);
         let (before, after) = (watched.before, watched.after);
         let is_seen = after.windows() >= f64::from(self.watch);
         if !is_seen && !self.is_hopeless(&before, &after) {
+            self.phase = Phase::Watching(watched);
             return None;
         }
         let cost = after.mean();
         let noise = noise(&before, &after);
         let is_beyond_chance = (cost - before.mean()).abs() > SURE * noise;
-        if let Phase::Watching(watched) = &mut self.phase
-            && !watched.has_jumped
-            && is_jump(cost, before.mean())
-            && is_beyond_chance
-        {
+        if !watched.has_jumped && is_jump(cost, before.mean()) && is_beyond_chance {
             watched.has_jumped = true;
             watched.after = Level::default();
+            self.phase = Phase::Watching(watched);
             return None;
         }
-        let anchor = &self.anchor.level;
-        let most_by_anchor = self.most(anchor, UNLIKELY * self::noise(anchor, &after));
-        // Small losses do not add up.
-        let is_beyond_anchor = cost > most_by_anchor && cost >= before.mean();
-        let is_worse = cost > self.most(&before, UNLIKELY * noise) || is_beyond_anchor;
-        let phase = std::mem::replace(&mut self.phase, Phase::Estimating);
-        let Phase::Watching(watched) = phase else {
-            return None;
-        };
+        let is_worse = cost > self.most(&before, UNLIKELY * noise)
+            || (cost >= before.mean() && self.is_beyond_anchor(&after));
         Some(match is_worse {
             true => self.take_back(watched),
-            false => self.keep(watched),
+            false => self.keep(&watched),
         })
+    }
+
+    /// Whether windows cost more than the anchor, if its cost was measured: small losses do not add
+    /// up.
+    fn is_beyond_anchor(&self, after: &Level) -> bool {
+        let anchor = &self.anchor.level;
+        let most = self.most(anchor, UNLIKELY * noise(anchor, after));
+        anchor.is_measured() && after.mean() > most
     }
 
     /// Whether windows after a change cost so much that a few of them are enough.
@@ -506,9 +494,9 @@ impl Supervisor {
         after.windows() >= 2.0 && beyond > SURE * noise(before, after)
     }
 
-    fn keep(&mut self, watched: Watched) -> Order {
+    fn keep(&mut self, watched: &Watched) -> Order {
         self.phase = Phase::Free;
-        self.judge(&watched, Verdict::Kept, TuningStep::Kept, "no-harm", None)
+        self.judge(watched, Verdict::Kept, TuningStep::Kept, "no-harm", None)
     }
 
     fn take_back(&mut self, watched: Watched) -> Order {
@@ -530,11 +518,7 @@ impl Supervisor {
         set: Option<Values>,
     ) -> Order {
         let (before, after) = (watched.before.mean(), watched.after.mean());
-        self.judged = Some(Judgement {
-            verdict,
-            before,
-            after,
-        });
+        self.note(verdict, before, after);
         Order {
             step,
             why,
@@ -549,26 +533,21 @@ impl Supervisor {
     fn stop(&mut self) -> Order {
         let phase = std::mem::replace(&mut self.phase, Phase::Estimating);
         let Phase::Watching(watched) = phase else {
-            let order = self.fall_back(None, self.anchor.level.mean(), self.away.mean());
+            let (before, after) = (self.anchor.level.mean(), self.away.mean());
             self.leave_path(self.expected.clone(), self.away);
-            return order;
+            return self.fall_back(None, before, after);
         };
         if watched.excess <= 0.0 {
             return self.take_back(watched);
         }
         self.lost += watched.lost.max(0.0);
         let (before, after) = (watched.before.mean(), watched.after.mean());
-        self.judged = Some(Judgement {
-            verdict: Verdict::Undone,
-            before,
-            after,
-        });
-        let order = self.fall_back(Some(watched.proposal), before, after);
+        self.note(Verdict::Undone, before, after);
         self.leave_path(watched.back, watched.before);
-        order
+        self.fall_back(Some(watched.proposal), before, after)
     }
 
-    /// Goes back to the anchor, and lets it rest.
+    /// Brings the anchor back, and lets it rest.
     fn fall_back(&mut self, proposal: Option<Proposal>, before: f64, after: f64) -> Order {
         let doublings = self.anchor.fell_back.min(DOUBLINGS_MAX);
         self.anchor.fell_back = self.anchor.fell_back.saturating_add(1);

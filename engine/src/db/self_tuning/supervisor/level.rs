@@ -25,6 +25,11 @@ impl Level {
         self.windows
     }
 
+    /// Whether there are windows enough for an error.
+    pub(super) fn is_measured(&self) -> bool {
+        self.windows >= 2.0
+    }
+
     /// The mean cost of a window; 0 of none.
     pub(super) fn mean(&self) -> f64 {
         self.mean
@@ -37,9 +42,9 @@ impl Level {
 
     /// The standard error of the mean, if windows are independent; infinite for less than two.
     pub(super) fn error(&self) -> f64 {
-        match self.windows < 2.0 {
-            true => f64::INFINITY,
-            false => (self.variance / (self.windows - 1.0)).sqrt(),
+        match self.is_measured() {
+            true => (self.variance / (self.windows - 1.0)).sqrt(),
+            false => f64::INFINITY,
         }
     }
 }

@@ -285,3 +285,25 @@ fn what_costs_more_because_everything_does_comes_back() {
     assert_eq!(order.why, "what-was-left-costs-less");
     assert_eq!(world.now, values(5.0));
 }
+
+/// Settings that cannot be set do not make those in force look dear.
+#[test]
+fn an_anchor_that_was_never_in_force_is_no_bar() {
+    let mut world = World::new();
+    world.quiet(&[100, 100, 100]);
+    world.apply(5.0);
+    world.quiet(&[80, 80, 80]);
+    assert!(world.window(80, 90).is_some());
+    assert_eq!(world.window(900, 10), None);
+    let order = world.window(900, 10).expect("another mix");
+    assert_eq!(order.set, Some(values(4.0)));
+    // They stay as they were.
+    world.now = values(5.0);
+    world.supervisor.set(values(5.0));
+    for _ in 0..6 {
+        assert_eq!(world.window(900, 10), None);
+    }
+    world.apply(6.0);
+    let kept = (0..4).find_map(|_| world.window(900, 10));
+    assert_eq!(kept.map(|it| it.step), Some(TuningStep::Kept));
+}
