@@ -39,7 +39,7 @@ pub(super) struct LiveArguments {
     /// Switch one running engine between A and B, window by window, instead of running a trial for
     /// each.
     #[arg(long, conflicts_with_all = ["program_a", "program_b", "aa", "shared_load", "sequential",
-        "detect", "scale"])]
+        "detect", "max_pairs", "scale"])]
     pub(super) live: bool,
     /// How: switch the engine between A and B, or split the keys between them.
     #[arg(long, requires = "live", value_enum, default_value_t)]
