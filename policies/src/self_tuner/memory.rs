@@ -83,6 +83,9 @@ const MERGES_SHARE: [f64; 2] = [0.1, 0.1];
 /// windows, too.
 const SMOOTHED: f64 = 0.25;
 
+/// The share of stalls in a window from which on merges hold it up.
+const HELD_UP: f64 = 0.05;
+
 /// What remains of the false positives with a bit more a key: 2^(-ln 2).
 const KEPT_BY_A_BIT: f64 = 0.618_5;
 
@@ -100,6 +103,8 @@ struct Means {
     /// The currency of the referee that clients paid.
     own: f64,
     stalls: f64,
+    /// What windows cost that merges held up.
+    held_up: f64,
     /// Bytes that flushes and compactions wrote while the windows lasted.
     merge_bytes: f64,
     /// Hits that a cache larger by a byte would have had.
@@ -114,6 +119,7 @@ impl Means {
         let follow = |mean: &mut f64, value: f64| *mean += gain * (value - *mean);
         follow(&mut self.own, next.own);
         follow(&mut self.stalls, next.stalls);
+        follow(&mut self.held_up, next.held_up);
         follow(&mut self.merge_bytes, next.merge_bytes);
         follow(&mut self.hits_a_byte, next.hits_a_byte);
         follow(&mut self.false_positives, next.false_positives);
@@ -208,10 +214,12 @@ impl Memory {
         let more = ghost.hits_larger as f64 - ghost.hits_smaller as f64;
         let bytes = 2.0 * ghost.step_bytes as f64 * ghost.share;
         let stalls = window.stalls.total() as f64;
+        let own = own_cost(window);
         let next = Means {
             windows: 1.0,
-            own: own_cost(window),
+            own,
             stalls,
+            held_up: if stalls > HELD_UP * own { own } else { 0.0 },
             merge_bytes: window.device_write_bytes.saturating_sub(window.wal_bytes) as f64,
             hits_a_byte: if bytes > 0.0 { more / bytes } else { 0.0 },
             false_positives: window.filter_false_positives as f64,
@@ -254,12 +262,12 @@ impl Memory {
     fn worth_of_memtables(&self, memtable: &KnobFacts, facts: &TuningFacts) -> f64 {
         let bytes = (memtable.value * weight(Knob::Memtable, facts)).max(1.0);
         let sizes = libm::log(facts.memory.data_bytes as f64 / bytes).max(1.0);
-        let working = (self.means.own - self.means.stalls).max(0.0);
+        let free = (self.means.own - self.means.held_up).max(0.0);
         let share = match self.means.merge_bytes > 0.0 {
             true => self.merges.share(),
             false => 0.0,
         };
-        (share * working + self.means.stalls) / (bytes * sizes)
+        (share * free + self.means.held_up) / (bytes * sizes)
     }
 
     fn shift(&mut self, facts: &TuningFacts) -> Option<Proposal> {
