@@ -16,6 +16,7 @@ mod background;
 mod memtables;
 mod reads;
 mod scans;
+mod split;
 mod store;
 mod telemetry;
 mod writes;
@@ -43,6 +44,7 @@ criterion_group! {
         writes::batches,
         background::flushes,
         background::compactions,
+        split::beside_one_tree,
         telemetry::timed,
         telemetry::reading
 }

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Waker};
 use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::env::memory::MemoryFs;
-use aura_engine::{AuraEngine, Batch, Engine, EngineBuilder, EngineConfig, Telemetry};
+use aura_engine::{
+    AuraEngine, Batch, Engine, EngineBuilder, EngineConfig, SplitBuilder, SplitEngine, Telemetry,
+};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use tempfile::TempDir;
@@ -65,8 +67,8 @@ pub(crate) fn separations() -> [(&'static str, PolicySpec); 2] {
 }
 
 /// An engine, and the world that it works in.
-pub(crate) struct Store {
-    pub(crate) engine: AuraEngine,
+pub(crate) struct Store<E = AuraEngine> {
+    pub(crate) engine: E,
     world: DiskWorld,
     _directory: Option<TempDir>,
 }
@@ -79,11 +81,7 @@ impl Store {
 
     /// Opens an empty engine whose files are in memory, with these settings of telemetry.
     pub(crate) fn observed(config: EngineConfig, telemetry: Telemetry) -> Self {
-        let world = DiskWorld::new(2).expect("threads");
-        let env = Env {
-            fs: Arc::new(MemoryFs::default()),
-            ..world.env()
-        };
+        let (world, env) = memory();
         let builder = EngineBuilder::new(env, "/bench")
             .config(config)
             .telemetry(telemetry);
@@ -107,7 +105,26 @@ impl Store {
             _directory: Some(directory),
         }
     }
+}
 
+impl Store<SplitEngine> {
+    /// Opens an empty split database whose files are in memory: each side has half of the memory
+    /// that `config` gives to memtables and cache.
+    pub(crate) fn split(mut config: EngineConfig) -> Self {
+        config.memtable = ByteSize::b(config.memtable.as_u64() / 2);
+        config.cache.size = ByteSize::b(config.cache.size.as_u64() / 2);
+        let (world, env) = memory();
+        let builder = SplitBuilder::new(env, "/bench").sides([config.clone(), config]);
+        let engine = world.block_on(builder.open()).expect("it opens");
+        Self {
+            engine,
+            world,
+            _directory: None,
+        }
+    }
+}
+
+impl<E: Engine> Store<E> {
     /// Writes every key, merges all into one run, and reads every key once.
     pub(crate) fn loaded(self, value_bytes: usize) -> Self {
         self.run(load(&self.engine, value_bytes));
@@ -120,8 +137,18 @@ impl Store {
     }
 }
 
+/// A world whose files are in memory.
+fn memory() -> (DiskWorld, Env) {
+    let world = DiskWorld::new(2).expect("threads");
+    let env = Env {
+        fs: Arc::new(MemoryFs::default()),
+        ..world.env()
+    };
+    (world, env)
+}
+
 /// Writes every key, merges all into one run, and reads every key once.
-pub(crate) async fn load(engine: &AuraEngine, value_bytes: usize) {
+pub(crate) async fn load(engine: &impl Engine, value_bytes: usize) {
     fill(engine, 0..KEYS, key, value_bytes).await;
     engine.compact().await.expect("it merges");
     for number in 0..KEYS {
@@ -131,7 +158,7 @@ pub(crate) async fn load(engine: &AuraEngine, value_bytes: usize) {
 
 /// Writes the keys of `numbers`, in batches of 100.
 pub(crate) async fn fill<K: AsRef<[u8]>>(
-    engine: &AuraEngine,
+    engine: &impl Engine,
     numbers: impl IntoIterator<Item = u64>,
     key: fn(u64) -> K,
     value_bytes: usize,

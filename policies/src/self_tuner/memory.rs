@@ -4,12 +4,13 @@
 //! Storage Systems", PVLDB 14(3), 2020. A merge of a tree of D bytes costs a write ln(D / x) for
 //! write memory x, so that a byte more saves merges / (x ln(D / x)). A byte more of cache saves the
 //! misses that a ghost cache would have answered. Memory goes where it saves more, at most a tenth
-//! of the poorer pool a step. Three things differ: merges are priced by the stalls that they cause
-//! and by the slope of costs over the bytes that they write, since they make reads slower and push
-//! blocks out of the cache; in place of Newton's step, the step is halved when the direction turns;
-//! filters take part. A bit more a key turns a share of 1 - 2^(-ln 2) of the false positives away,
-//! for an eighth of a byte a key (Bloom). It counts for new tables only: what is gained by tracking
-//! filters continuously is a few percent (arXiv 2606.18138).
+//! of the poorer pool a step. Four things differ. Where writers stall, clients are as fast as merges
+//! are, so that all that such a window costs counts as merges. Elsewhere merges are priced by the
+//! slope of costs over the bytes that they write, since they make reads slower and push blocks out
+//! of the cache. In place of Newton's step, the step is halved when the direction turns, and grows
+//! slowly while it does not. Filters take part: a bit more a key turns a share of 1 - 2^(-ln 2) of
+//! the false positives away, for an eighth of a byte a key (Bloom). It counts for new tables only:
+//! what is gained by tracking filters continuously is a few percent (arXiv 2606.18138).
 //! State: means of the last windows, prices, the step, and for how long a direction is left alone.
 //! Cost: O(1) a window, and a ghost cache in the engine.
 //! Invariants: a step takes at most `step` of the pool that loses, and keeps both ranges. A change
@@ -64,7 +65,7 @@ impl Default for Params {
 }
 
 /// Windows over which means are taken.
-const WINDOWS: f64 = 32.0;
+const WINDOWS: f64 = 64.0;
 
 /// Windows of a mix before the means say anything.
 const WINDOWS_MIN: f64 = 2.0;
@@ -74,7 +75,7 @@ const WAIT: u64 = 8;
 const WAIT_MAX: u64 = 256;
 
 /// What merges cost is learned from windows. Each weighs this many times as much as the next one.
-const MEMORY: f64 = 0.99;
+const MEMORY: f64 = 0.998;
 
 /// The share of costs that merges have before windows say something, and its variance.
 const MERGES_SHARE: [f64; 2] = [0.1, 0.1];
@@ -83,7 +84,10 @@ const MERGES_SHARE: [f64; 2] = [0.1, 0.1];
 /// windows, too.
 const SMOOTHED: f64 = 0.25;
 
-/// The share of stalls in a window from which on merges hold it up.
+/// How many times as large the step may be as the last one in that direction.
+const GROWTH: f64 = 1.2;
+
+/// The share of stalls in a window above which merges hold it up.
 const HELD_UP: f64 = 0.05;
 
 /// What remains of the false positives with a bit more a key: 2^(-ln 2).
@@ -103,7 +107,7 @@ struct Means {
     /// The currency of the referee that clients paid.
     own: f64,
     stalls: f64,
-    /// What windows cost that merges held up.
+    /// What the windows cost in which writers stalled, as part of the mean of all.
     held_up: f64,
     /// Bytes that flushes and compactions wrote while the windows lasted.
     merge_bytes: f64,
@@ -147,8 +151,8 @@ impl Merges {
         let [share, variance] = MERGES_SHARE;
         Self {
             model: Recursive::new([1.0 - share, share], variance),
-            cost: 0.0,
-            bytes: 0.0,
+            cost: 1.0,
+            bytes: 1.0,
         }
     }
 
@@ -298,7 +302,7 @@ impl Memory {
             return None;
         }
         if !turned {
-            self.stride = (self.stride * 1.5).min(self.params.step);
+            self.stride = (self.stride * GROWTH).min(self.params.step);
         }
         self.last = Some(gainer);
         self.asked = Some(gainer);
@@ -470,7 +474,7 @@ mod tests {
         // Half of the cost, all of it, and none: whatever is written.
         for (fixed, rise, share) in [(0.5, 0.5, 0.5), (0.0, 1.0, 1.0), (1.0, 0.0, 0.0)] {
             let mut merges = Merges::new();
-            for window in 0..400 {
+            for window in 0..2_000 {
                 let bytes = f64::from(window % 10) / 4.5;
                 merges.take(fixed + rise * bytes, bytes);
             }
