@@ -72,6 +72,9 @@ const NAMED_MIN: f64 = 24.0;
 /// Every second phase's band.
 const SHADE: Color = color(0xf0f0f0);
 
+/// The opacity of a mark that stands for next to nothing beside the others of its lane.
+const OPACITY_MIN: f64 = 0.4;
+
 /// Decisions in one cell, by what they did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cell {
@@ -157,23 +160,27 @@ impl Timeline<'_> {
     }
 
     /// Draws the decisions of a kind: in the upper half what was raised, in the lower half what
-    /// was lowered, over both what is neither. The fuller the colour, the more of them there are.
+    /// was lowered, over both what is neither, if nothing else hides there. The fuller the colour,
+    /// the more of them there are.
     fn lane(&self, scene: &mut Scene, room: Room, lane: &Lane) {
         let middle = room.top + LANE / 2.0;
         scene.stroke(at(room.left, middle), at(room.right, middle), FAINT, 0.5);
         let beside = at(room.left - 6.0, middle);
         scene.text(beside, lane.label(), SMALL, GREY, Anchor::Right);
         let (high, low) = (room.top + EDGE, room.top + LANE - EDGE);
-        for (number, cell) in self.cells(room, lane).into_iter().enumerate() {
+        let cells = self.cells(room, lane);
+        let most = cells.iter().map(Cell::most).max().unwrap_or(0);
+        for (number, cell) in cells.iter().enumerate() {
             let from = room.left + number as f64 * CELL;
+            let plain = cell.raised + cell.lowered == 0;
             for (count, top, bottom, color) in [
                 (cell.raised, high, middle, VERMILION),
                 (cell.lowered, middle, low, BLUE),
-                (cell.other, high, low, INK),
+                (if plain { cell.other } else { 0 }, high, low, INK),
             ] {
                 if count > 0 {
                     let (from, to) = ends(from, top, bottom);
-                    scene.rect(from, to, faded(color, count));
+                    scene.rect(from, to, faded(color, count, most));
                 }
             }
         }
@@ -201,9 +208,17 @@ fn ends(left: f64, top: f64, bottom: f64) -> (Place, Place) {
     (at(left, top), at(left + CELL - 0.5, bottom))
 }
 
-/// A colour that says how many decisions a mark stands for: full from eight on.
-fn faded(mut color: Color, count: usize) -> Color {
-    color.3 = (0.7 + 0.1 * (count as f64).log2()).min(1.0);
+impl Cell {
+    /// The most decisions that a mark of the cell stands for.
+    fn most(&self) -> usize {
+        self.raised.max(self.lowered).max(self.other)
+    }
+}
+
+/// A colour that says how many decisions a mark stands for, full at the `most` of its lane.
+fn faded(mut color: Color, count: usize, most: usize) -> Color {
+    let share = (count as f64).ln_1p() / (most as f64).ln_1p();
+    color.3 = OPACITY_MIN + (1.0 - OPACITY_MIN) * share.min(1.0);
     color
 }
 
@@ -249,7 +264,9 @@ mod tests {
         };
         assert_eq!(cells, vec![full; 100]);
         assert_eq!(lane.label(), "runs (10000)");
-        assert!(faded(INK, 1).3 < faded(INK, 3).3);
-        assert_eq!(faded(INK, 9).3, 1.0);
+        assert_eq!(full.most(), 50);
+        assert!(faded(INK, 1, 50).3 < faded(INK, 3, 50).3);
+        assert_eq!(faded(INK, 50, 50).3, 1.0);
+        assert_eq!(faded(INK, 1, 1).3, 1.0, "what stands alone is full");
     }
 }

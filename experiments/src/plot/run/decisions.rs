@@ -24,9 +24,9 @@ const FAR_APART: f64 = 8.0;
 
 const CAPTION: &str = "Throughput over operations, and below it what was decided, a mark for each \
     place: in the upper half of a lane what was raised, in the lower half what was lowered, over \
-    both what is neither or was set for the first time. The fuller a mark, the more decisions it \
-    stands for; a lane's name has their number. Decisions that changed nothing are left out, as \
-    are those of load, steps and waits.";
+    both what is neither, or was set for the first time. The fuller a mark, the more decisions it \
+    stands for; a lane's name has their number. Decisions that changed nothing are left out, and \
+    so are those of load, steps and waits.";
 
 /// One trial over its operations.
 struct Course<'a> {
@@ -249,7 +249,11 @@ fn rank(lane: &str) -> usize {
 }
 
 fn change_of(decided: &Decided) -> Change {
-    if decided.maker == Maker::SelfTuner && decided.outcome != "applied" {
+    let is_change = match decided.maker {
+        Maker::SelfTuner => decided.outcome == "applied",
+        Maker::Agent => decided.is_done(),
+    };
+    if !is_change {
         return Change::Other;
     }
     match decided.previous.zip(decided.value) {
@@ -408,6 +412,12 @@ mod tests {
             assert!(svg.contains(word), "{word}");
         }
         assert!(!svg.contains("unchanged") && !svg.contains("NaN"));
+        let place = |word: &str| svg.find(word).expect("it was found above");
+        assert!(
+            place("runs of level 1") < place("fell back"),
+            "an agent's lanes come first"
+        );
+        assert!(place("fell back") < place("refused"));
         let lines: Vec<&str> = figure.csv.lines().collect();
         assert_eq!(lines[0], "what,seed,operations,value");
         // The first slice of `run` has 500 operations, half of the second one 250.5; `run` has
