@@ -32,12 +32,12 @@ cost over that of the best variant that stands still, less one) and the captured
 from there to the best-known schedule), each with its 95 % interval over seeds. Where phases change,
 `transition s` is what that cost: the time of clients over the steady cost of the new phase's best
 variant that stands still, until three pieces in a row (of twenty in a phase) are within a tenth of
-it. `to reads` and `to writes` are the operations until then, by direction, and from how many changes
-a variant did not recover before its phase was over. With `frozen = { LEARNING = \"TWIN\" }` in the
-table `regret`, `explored` is the cost over that of the frozen twin, less one. What each point can
-show follows on standard error: a point where the best that stands still is at most 2 % behind the
-best of every phase put together, and behind every schedule, is neutral; one where it is 10 % behind
-either is adaptive.
+it. `to reads` and `to writes` are the operations until then, by direction, and from how many
+changes a variant did not recover before its phase was over. With
+`frozen = { LEARNING = \"TWIN\" }` in the table `regret`, `explored` is the cost over that of the
+frozen twin, less one. What each point can show follows on standard error: a point where the best
+that stands still is at most 2 % behind the best of every phase put together, and behind every
+schedule, is neutral; one where it is 10 % behind either is adaptive.
 
 Exit codes: 0 shown; 2 a name is unknown, or nothing says what stands still; 3 the results cannot be
 read.")]

@@ -14,7 +14,8 @@
 //!   schedule: 1 is as good as the schedule, 0 as good as standing still, and less does harm.
 //!
 //! - The *transition cost* and the operations to *recover* are what changes of phases cost
-//!   (`transition.rs`); the *exploration cost* is what an arm that learns pays over its frozen twin.
+//!   (`transition.rs`); the *exploration cost* is what an arm that learns pays over its frozen
+//!   twin.
 //!
 //! The best-known schedule is no bound: it is the cheapest of the schedules that were run and of
 //! the phases put together, which pays for no transition. A better one may exist.

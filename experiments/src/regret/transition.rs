@@ -83,7 +83,7 @@ pub fn add_transitions(cells: &mut [Cell], rows: &[TidyRow], courses: &[Course])
     }
 }
 
-/// What the changes cost `variant`; `None` if there are none to look at.
+/// What the changes cost `variant`; `None` if no trial shows one.
 fn transitions(
     variant: &str,
     best_of_phase: &[(String, String)],

@@ -35,7 +35,9 @@ mix = { read = 1 }
 memtable = "16KiB"
 cache = { size = "16KiB" }
 table.size = "16KiB"
-compaction = { base = "32KiB", agent_window = 500, layout = { policy = "flexible", ratio = 4, runs = [4, 1] } }
+compaction.base = "32KiB"
+compaction.agent_window = 500
+compaction.layout = { policy = "flexible", ratio = 4, runs = [4, 1] }
 
 [[variant]]
 name = "still"

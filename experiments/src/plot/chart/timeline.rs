@@ -215,7 +215,8 @@ impl Cell {
     }
 }
 
-/// A colour that says how many decisions a mark stands for, full at the `most` of its lane.
+/// A colour that says how many decisions a mark stands for, full where it is the
+/// `most` of a lane.
 fn faded(mut color: Color, count: usize, most: usize) -> Color {
     let share = (count as f64).ln_1p() / (most as f64).ln_1p();
     color.3 = OPACITY_MIN + (1.0 - OPACITY_MIN) * share.min(1.0);

@@ -1,8 +1,8 @@
 //! The decision log: what agents and self-tuners decided, each decision with what followed.
 //!
 //! A trial keeps the windows that its agent saw, and the steps of its self-tuner, in
-//! `decisions.jsonl`. `read.rs` takes decisions out of it, `effect.rs` adds what windows cost before
-//! and after each, and `table.rs` gathers the decisions of all trials of a run in
+//! `decisions.jsonl`. `read.rs` takes decisions out of it, `effect.rs` adds what windows cost
+//! before and after each, and `table.rs` gathers the decisions of all trials of a run in
 //! `decisions.parquet`.
 
 mod effect;
@@ -62,7 +62,8 @@ pub struct Decided {
     pub cost_before: Option<f64>,
     /// What an operation cost after it.
     pub cost_after: Option<f64>,
-    /// Windows over which the cost after it was measured; `None` of a self-tuner, which does not say.
+    /// Windows over which the cost after it was measured; `None` of a self-tuner, which does not
+    /// say.
     pub effect_windows: Option<u64>,
 }
 

@@ -1,5 +1,7 @@
 //! Decisions of logs written by hand, with costs computed by hand.
 
+use serde_json::{Value, json};
+
 use super::table::COLUMNS;
 use super::*;
 use crate::files;
@@ -9,46 +11,86 @@ use crate::store::collect;
 use crate::store::trial::tests::write_sample;
 
 /// A window of ten writes. Latency is not measured, so that each costs the bytes moved over ten.
-fn window(phase: &str, index: u64, bytes: u64, decisions: &str) -> String {
-    format!(
-        r#"{{"phase":"{phase}","start_nanos":{at},"end_nanos":{at},"event":"window","index":{index},"operations_total":{total},"nanos":7,"writes":10,"device_write_bytes":{bytes},"level_hits":[0,0,0,0,0,0,0,0],"stalls":{{"debt":3}},"outcomes":["done"],"decisions":[{decisions}]}}"#,
-        at = index * 7,
-        total = (index + 1) * 10,
-    ) + "\n"
+fn window(phase: &str, index: u64, bytes: u64, decisions: &[Value]) -> String {
+    let line = json!({
+        "phase": phase,
+        "start_nanos": index * 7,
+        "end_nanos": index * 7,
+        "event": "window",
+        "index": index,
+        "operations_total": (index + 1) * 10,
+        "nanos": 7,
+        "writes": 10,
+        "device_write_bytes": bytes,
+        "level_hits": [0, 0, 0, 0, 0, 0, 0, 0],
+        "stalls": { "debt": 3 },
+        "outcomes": ["done"],
+        "decisions": decisions,
+    });
+    format!("{line}\n")
 }
 
-fn step(step: &str, proposal: &str, before: f64, after: f64) -> String {
-    format!(
-        r#"{{"phase":"run","start_nanos":99,"end_nanos":99,"event":"self-tuning","step":"{step}","why":"because","proposal":{proposal},"window":6,"before":{before:?},"after":{after:?},"knobs":{{}},"memory":{{}}}}"#
-    ) + "\n"
+/// A step of self-tuning after window 6.
+fn step(step: &str, proposal: &Value, before: f64, after: f64) -> String {
+    let line = json!({
+        "phase": "run",
+        "start_nanos": 99,
+        "end_nanos": 99,
+        "event": "self-tuning",
+        "step": step,
+        "why": "because",
+        "proposal": proposal,
+        "window": 6,
+        "before": before,
+        "after": after,
+        "knobs": {},
+        "memory": {},
+    });
+    format!("{line}\n")
 }
 
-const UP: &str = r#"{"action":"set-runs","level":1,"runs":4,"transition":"lazy","reason":"writes","outcome":"done"}"#;
-const DOWN: &str = r#"{"action":"set-runs","level":1,"runs":2,"transition":"greedy","reason":"reads","outcome":"done"}"#;
-const MERGE: &str = r#"{"action":"merge","from":0,"to":2,"reason":"reads","outcome":"done"}"#;
-const TRIGGER: &str =
-    r#"{"action":"set-level0-trigger","runs":90,"reason":"writes","outcome":"refused"}"#;
-const PICKER: &str = r#"{"action":"set-picker","picker":{"policy":"random"},"reason":"writes","outcome":"unchanged"}"#;
-const KNOB: &str = r#"{"change":"set","knob":"level0-trigger","value":3.0,"reason":"climb"}"#;
-const SHIFT: &str =
-    r#"{"change":"shift","from":"cache.size","to":"memtable","bytes":4096,"reason":"climb"}"#;
+/// The run limit of level 1.
+fn limit(runs: u32, transition: &str) -> Value {
+    let action = json!({ "action": "set-runs", "level": 1, "runs": runs, "reason": "mix" });
+    with(
+        action,
+        json!({ "transition": transition, "outcome": "done" }),
+    )
+}
+
+/// An object with the fields of another, too.
+fn with(mut one: Value, other: Value) -> Value {
+    if let (Some(one), Value::Object(other)) = (one.as_object_mut(), other) {
+        one.extend(other);
+    }
+    one
+}
 
 /// Seven windows and a phase's end, with decisions of an agent and a self-tuner.
 fn log() -> String {
-    let with = |decisions: &[&str]| decisions.join(",");
+    let merge = json!({ "action": "merge", "from": 0, "to": 2, "reason": "mix" });
+    let merge = with(merge, json!({ "outcome": "done" }));
+    let trigger = json!({ "action": "set-level0-trigger", "runs": 90, "reason": "mix" });
+    let trigger = with(trigger, json!({ "outcome": "refused" }));
+    let picker = json!({ "action": "set-picker", "picker": { "policy": "random" } });
+    let picker = with(picker, json!({ "reason": "mix", "outcome": "unchanged" }));
+    let knob = json!({ "change": "set", "knob": "level0-trigger", "value": 3.0, "reason": "up" });
+    let shift = json!({ "change": "shift", "from": "cache.size", "to": "memtable" });
+    let shift = with(shift, json!({ "bytes": 4096, "reason": "up" }));
+    let (up, down) = (limit(4, "lazy"), limit(2, "greedy"));
     [
-        window("run", 0, 500, &with(&[UP, TRIGGER])),
-        window("run", 1, 300, ""),
-        window("run", 2, 100, &with(&[DOWN, MERGE])),
-        window("run", 3, 400, &with(&[PICKER])),
-        window("run", 4, 600, ""),
-        window("run", 5, 800, ""),
-        window("run", 6, 900, &with(&[UP])),
-        step("applied", KNOB, 0.0, 0.0),
-        step("undone", KNOB, 50.0, 60.0),
-        step("applied", SHIFT, 0.0, 0.0),
-        step("restored", "null", 0.0, 0.0),
-        window("later", 7, 9000, ""),
+        window("run", 0, 500, &[up.clone(), trigger]),
+        window("run", 1, 300, &[]),
+        window("run", 2, 100, &[down, merge]),
+        window("run", 3, 400, &[picker]),
+        window("run", 4, 600, &[]),
+        window("run", 5, 800, &[]),
+        window("run", 6, 900, &[up]),
+        step("applied", &knob, 0.0, 0.0),
+        step("undone", &knob, 50.0, 60.0),
+        step("applied", &shift, 0.0, 0.0),
+        step("restored", &Value::Null, 0.0, 0.0),
+        window("later", 7, 9000, &[]),
     ]
     .concat()
 }
@@ -108,9 +150,9 @@ fn a_decision_has_what_was_set_and_what_windows_cost_around_it() {
 
 #[test]
 fn an_effect_takes_five_windows_at_most() {
-    let mut log = window("run", 0, 100, UP);
+    let mut log = window("run", 0, 100, &[limit(4, "lazy")]);
     for (index, bytes) in [10, 20, 30, 40, 50, 6000].into_iter().enumerate() {
-        log += &window("run", index as u64 + 1, bytes, "");
+        log += &window("run", index as u64 + 1, bytes, &[]);
     }
     let decided = decided(&log);
     assert_eq!(decided[0].cost_after, Some(3.0), "150 bytes over 50 writes");
@@ -119,10 +161,10 @@ fn an_effect_takes_five_windows_at_most() {
 
 #[test]
 fn windows_of_another_mix_are_no_effect() {
-    let reads = |index| window("run", index, 100, "").replace(r#""writes":10"#, r#""gets":10"#);
+    let reads = |index| window("run", index, 100, &[]).replace(r#""writes":10"#, r#""gets":10"#);
     let log = [
-        window("run", 0, 100, UP),
-        window("run", 1, 50, ""),
+        window("run", 0, 100, &[limit(4, "lazy")]),
+        window("run", 1, 50, &[]),
         reads(2),
         reads(3),
     ];
