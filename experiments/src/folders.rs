@@ -11,6 +11,7 @@
 //!   trials/.tmp-<id>/         a trial that is being written, or that a killed run left
 //!   databases/                real world: the databases of trials that are running or were kept
 //!   metrics.parquet           all metrics of all trials
+//!   decisions.parquet         with agents or self-tuners: what they decided, and what followed
 //!   summary.json              mean and interval over the seeds
 //!   plots/                    figures
 //!   answer.json               the answer of the last comparison, for `aura ls`
@@ -120,6 +121,11 @@ impl RunFolder {
     /// All metrics of all trials.
     pub fn metrics(&self) -> PathBuf {
         self.0.join("metrics.parquet")
+    }
+
+    /// All decisions of all trials.
+    pub fn decisions(&self) -> PathBuf {
+        self.0.join("decisions.parquet")
     }
 
     /// Mean and interval of each metric over the seeds.

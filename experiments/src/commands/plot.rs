@@ -24,8 +24,9 @@ Examples:
 
 Kinds: sweep (primary metrics over a swept number), heat-map (over two keys), forest (effects with
 intervals), ablation (effects by what variants set, the best first), critical-difference (mean ranks
-over workloads), throughput, latency (by percentile), ecdf and histogram (shares of operations by
-latency), amplification, hit-ratio, bound, index. `aura run` draws all but ecdf and histogram.
+over workloads), throughput, decisions (of agents and self-tuners, over operations), latency (by
+percentile), ecdf and histogram (shares of operations by latency), amplification, hit-ratio, bound,
+index. `aura run` draws all but ecdf and histogram.
 
 Prints on standard error the folder that was written, results/<run>/plots, and which figures have
 no data.

@@ -1,5 +1,6 @@
 //! `aura regret`: arms that adapt, against those that stand still.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,7 +8,10 @@ use clap::Args;
 use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
 use crate::exit::Exit;
 use crate::formats::print;
-use crate::regret::{Cell, PriceConfig, RegretConfig, cells, cells_in_words, table, worst};
+use crate::regret::{
+    Cell, PriceConfig, RegretConfig, add_transitions, cells, cells_in_words, table, worst,
+};
+use crate::store;
 
 /// Show what it cost not to know the workload: regret to the best variant that stands still.
 #[derive(Clone, Debug, Args)]
@@ -25,10 +29,15 @@ in the real world, the drain counts in full.
 
 Prints one row per sweep point and variant, the cheapest first: its cost in seconds, its regret (its
 cost over that of the best variant that stands still, less one) and the captured share (of the way
-from there to the best-known schedule), each with its 95 % interval over seeds. What each point can
-show follows on standard error: a point where the best that stands still is at most 2 % behind the
-best of every phase put together, and behind every schedule, is neutral; one where it is 10 % behind
-either is adaptive.
+from there to the best-known schedule), each with its 95 % interval over seeds. Where phases change,
+`transition s` is what that cost: the time of clients over the steady cost of the new phase's best
+variant that stands still, until three pieces in a row (of twenty in a phase) are within a tenth of
+it. `to reads` and `to writes` are the operations until then, by direction, and from how many
+changes a variant did not recover before its phase was over. With
+`frozen = { LEARNING = \"TWIN\" }` in the table `regret`, `explored` is the cost over that of the
+frozen twin, less one. What each point can show follows on standard error: a point where the best
+that stands still is at most 2 % behind the best of every phase put together, and behind every
+schedule, is neutral; one where it is 10 % behind either is adaptive.
 
 Exit codes: 0 shown; 2 a name is unknown, or nothing says what stands still; 3 the results cannot be
 read.")]
@@ -56,7 +65,9 @@ impl Arguments {
         for warning in &run.plan.experiment.warnings {
             global.remark(&format!("warning: {warning}"));
         }
-        let cells = cells_of(&run, &config)?;
+        let mut cells = cells_of(&run, &config)?;
+        let courses = store::read_courses(&run.folder, Some(&run.plan.ids()))?;
+        add_transitions(&mut cells, &run.rows, &courses);
         print(&table(&cells).text(global.format))?;
         for line in cells_in_words(&cells, &worst(&cells)) {
             global.remark(&line);
@@ -69,6 +80,7 @@ impl Arguments {
         let mut config = run.plan.experiment.regret.clone().unwrap_or(RegretConfig {
             still: Vec::new(),
             schedules: Vec::new(),
+            frozen: BTreeMap::new(),
             price: PriceConfig::default(),
         });
         if !self.still.is_empty() {

@@ -55,7 +55,7 @@ impl<R> DataColumn<R> {
     }
 
     /// All rows' values, typed.
-    fn values(&self, rows: &[R]) -> Values<'static> {
+    pub fn values(&self, rows: &[R]) -> Values<'static> {
         match self.read {
             Read::Text(read) => {
                 Values::Texts(rows.iter().map(|row| read(row).map(Cow::Owned)).collect())

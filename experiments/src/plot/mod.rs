@@ -57,6 +57,8 @@ named_enum! {
         CriticalDifference = "critical-difference",
         /// Operations a second over time, with stalls.
         Throughput = "throughput",
+        /// What agents and self-tuners decided, under the phases of the workload.
+        Decisions = "decisions",
         /// Latency by percentile.
         Latency = "latency",
         /// The share of operations done within a time, with intervals over the seeds.

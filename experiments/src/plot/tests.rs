@@ -27,7 +27,7 @@ fn trials() -> Vec<TrialResult> {
 }
 
 /// A trial as it reads back from disk, but without service times.
-fn stored(trial: &TrialResult) -> StoredTrial {
+pub(crate) fn stored(trial: &TrialResult) -> StoredTrial {
     let phase = &trial.phases[0];
     let mut latency = BTreeMap::new();
     for (class, histogram) in &phase.latency {
@@ -43,6 +43,7 @@ fn stored(trial: &TrialResult) -> StoredTrial {
         series: BTreeMap::from([(phase.name.clone(), phase.series.clone())]),
         latency,
         service: BTreeMap::new(),
+        decisions: Vec::new(),
     }
 }
 
@@ -76,7 +77,10 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let drawn = drawn();
     // One key is swept, nobody sets anything, and there is one workload.
     let skipped: Vec<&str> = drawn.skipped.iter().map(|why| kind_of(why)).collect();
-    assert_eq!(skipped, ["heat-map", "ablation", "critical-difference"]);
+    assert_eq!(
+        skipped,
+        ["heat-map", "ablation", "critical-difference", "decisions"]
+    );
     for (kind, expected) in [
         // The primary metric, in the phase and in the whole trial.
         (FigureKind::Sweep, 2),

@@ -13,11 +13,16 @@
 //! - The *captured share* is the part of the way from the best that stands still to the best-known
 //!   schedule: 1 is as good as the schedule, 0 as good as standing still, and less does harm.
 //!
+//! - The *transition cost* and the operations to *recover* are what changes of phases cost
+//!   (`transition.rs`); the *exploration cost* is what an arm that learns pays over its frozen
+//!   twin.
+//!
 //! The best-known schedule is no bound: it is the cheapest of the schedules that were run and of
 //! the phases put together, which pays for no transition. A better one may exist.
 
 mod costs;
 mod text;
+mod transition;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +42,7 @@ use costs::{Costs, of_point};
 
 pub use costs::cost_of_trial;
 pub use text::{cells_in_words, table};
+pub use transition::{Recovery, Transitions, add_transitions};
 
 /// Above this gap, with an interval above half of it, a cell is adaptive.
 const ADAPTIVE: f64 = 0.10;
@@ -54,6 +60,9 @@ pub struct RegretConfig {
     /// The variants that know when the phases change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<String>,
+    /// Of variants that learn, the frozen twin: what it knows and does not add to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen: BTreeMap<String, String>,
     /// What a second costs.
     #[serde(default)]
     pub price: PriceConfig,
@@ -106,6 +115,17 @@ impl RegretConfig {
                     let hint = hint(name, known);
                     return wrong(key, format!("no variant is named {name:?}{hint}"));
                 }
+            }
+        }
+        for (learning, twin) in &self.frozen {
+            for name in [learning, twin] {
+                if !variants.contains(&name.as_str()) {
+                    let hint = hint(name, variants.iter().copied());
+                    return wrong("frozen", format!("no variant is named {name:?}{hint}"));
+                }
+            }
+            if learning == twin {
+                return wrong("frozen", format!("{twin:?} cannot be its own twin"));
             }
         }
         if let Some(both) = self.schedules.iter().find(|name| self.still.contains(name)) {
@@ -268,6 +288,13 @@ pub struct Arm {
     pub regret: Share,
     /// The part of the way to the best-known schedule; `None` unless the cell is adaptive.
     pub captured: Option<Share>,
+    /// Its cost over that of its frozen twin, less one: what it costs to go on learning. `None`
+    /// without a twin.
+    #[serde(default)]
+    pub explored: Option<Share>,
+    /// What changes of phases cost it; `None` unless [`add_transitions`] has looked.
+    #[serde(default)]
+    pub transitions: Option<Transitions>,
 }
 
 /// An arm over all cells.
@@ -373,6 +400,7 @@ fn cell(costs: &Costs, point: &Point, config: &RegretConfig) -> Result<Cell, Reg
         let ways: Vec<(f64, f64)> = ways
             .map(|((bar, own), known)| (bar - own, bar - known))
             .collect();
+        let twin = config.frozen.get(variant);
         Arm {
             variant: variant.to_owned(),
             role: config.role(variant),
@@ -382,6 +410,8 @@ fn cell(costs: &Costs, point: &Point, config: &RegretConfig) -> Result<Cell, Reg
                 Admission::Adaptive => Share::of_sums(&ways),
                 Admission::Neutral | Admission::Unclear => None,
             },
+            explored: twin.map(|twin| Share::of_logs(&logs(&totals, &costs.totals(twin)))),
+            transitions: None,
         }
     };
     let mut arms: Vec<Arm> = costs.variants().map(arm).collect();

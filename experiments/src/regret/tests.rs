@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::record::World;
-use crate::testing::tidy_row;
+use crate::formats::Format;
+use crate::record::{SeriesPoint, World};
+use crate::store::Course;
+use crate::testing::{sample_trial, tidy_row};
 
 /// What a made-up trial took: `writes` and `reads` seconds in the phases, and a drain of one second
 /// in which the device works all the time.
@@ -50,6 +52,7 @@ fn config() -> RegretConfig {
     RegretConfig {
         still: vec!["lazy".to_owned(), "tidy".to_owned()],
         schedules: vec!["scheduled".to_owned()],
+        frozen: BTreeMap::new(),
         price: PriceConfig {
             client: 1.0,
             device: 0.0,
@@ -180,6 +183,94 @@ fn a_cell_without_a_gap_is_neutral_and_captures_nothing() {
     assert!(words.contains("can only do harm"), "{words}");
 }
 
+/// A trial in slices of a hundred operations, each phase with the nanoseconds of an operation in
+/// each of its slices.
+fn course(variant: &str, seed: u64, phases: [(&str, &[u64]); 2]) -> Course {
+    let mut manifest = sample_trial(variant, seed, 1).manifest;
+    manifest.point = Point::new();
+    let slice = |cost: &u64| SeriesPoint {
+        nanos: cost * 100,
+        operations: 100,
+        ..SeriesPoint::default()
+    };
+    let slices = |(name, costs): (&str, &[u64])| {
+        let slices = costs.iter().map(slice);
+        (name.to_owned(), slices.collect())
+    };
+    Course {
+        manifest,
+        series: phases.into_iter().map(slices).collect(),
+    }
+}
+
+#[test]
+fn a_change_of_phase_costs_until_an_arm_has_recovered() {
+    let writes: (&str, &[u64]) = ("writes", &[50; 6]);
+    let courses: Vec<Course> = [1, 2]
+        .into_iter()
+        .flat_map(|seed| {
+            // The second seed's steady cost is twice as high.
+            let tidy: Vec<u64> = [900, 900, 900, 100, 100, 100].map(|it| it * seed).into();
+            let agent: Vec<u64> = [300, 200, 100, 100, 100, 100].map(|it| it * seed).into();
+            [
+                course("tidy", seed, [writes, ("reads", &tidy)]),
+                course("lazy", seed, [writes, ("reads", &[500; 6])]),
+                course("agent", seed, [writes, ("reads", &agent)]),
+            ]
+        })
+        .collect();
+    let mut rows = rows(&trials());
+    for (phase, metric) in [("writes", "write"), ("reads", "read")] {
+        let metric = format!("{metric}.throughput_ops");
+        let row = tidy_row("lazy", 1, World::Simulated, "run.throughput_ops", 10.0);
+        rows.push(row.of_metric(&metric).in_phase(phase));
+    }
+    let mut cells = cells(&rows, &config()).unwrap();
+    add_transitions(&mut cells, &rows, &courses);
+    let of = |variant: &str| arm(&cells[0], variant).transitions;
+    let agent = of("agent").expect("it has slices");
+    // (200 + 100) ns over the steady cost for a hundred operations each; the other seed twice that.
+    assert!((agent.cost_s - 45e-6).abs() < 1e-12, "{agent:?}");
+    assert!(agent.half_width_s.is_some(), "two seeds");
+    let recovery = |operations, changes, unrecovered| {
+        Some(Recovery {
+            operations,
+            changes,
+            unrecovered,
+        })
+    };
+    assert_eq!(agent.to_reads, recovery(200.0, 2, 0));
+    assert_eq!(agent.to_writes, None, "writes come first");
+    let lazy = of("lazy").expect("it has slices");
+    assert_eq!(lazy.to_reads, recovery(600.0, 2, 2), "it never recovers");
+    assert_eq!(of("scheduled"), None, "it has no slices");
+    let text = table(&cells).text(Format::Csv);
+    let columns = "transition s,to reads,to writes";
+    assert!(
+        text.lines().next().is_some_and(|it| it.ends_with(columns)),
+        "{text}"
+    );
+
+    // Where operations come at a given rate, a phase takes as long as it takes.
+    let open = tidy_row("lazy", 1, World::Simulated, "run.throughput_ops", 1.0);
+    rows.push(open.of_metric("read.service_mean_us").in_phase("reads"));
+    add_transitions(&mut cells, &rows, &courses);
+    assert_eq!(arm(&cells[0], "agent").transitions, None);
+}
+
+#[test]
+fn exploring_costs_what_an_arm_pays_over_its_frozen_twin() {
+    let mut config = config();
+    config.frozen = BTreeMap::from([("agent".to_owned(), "scheduled".to_owned())]);
+    let cells = cells(&rows(&trials()), &config).unwrap();
+    // 6 seconds over 5, under every seed.
+    let explored = arm(&cells[0], "agent").explored.expect("it has a twin");
+    assert!(near(explored.mean, 0.2), "{explored:?}");
+    assert_eq!(arm(&cells[0], "lazy").explored, None);
+    let header = table(&cells).text(Format::Csv);
+    assert!(header.contains("explored") && !header.contains("transition"));
+}
+
 #[test]
 fn the_worst_regret_is_over_all_points() {
     let at = |size: &str, mut trial: Made| {
@@ -257,6 +348,13 @@ fn names_and_prices_are_checked() {
         wrong(|config| config.schedules[0] = "tidy".to_owned()),
         Err("schedules")
     );
+    let twins = |learning: &str, twin: &str| BTreeMap::from([(learning.into(), twin.into())]);
+    for (learning, twin) in [("agent", "laz"), ("agnt", "lazy"), ("agent", "agent")] {
+        let mut config = config();
+        config.frozen = twins(learning, twin);
+        let wrong = config.check(&variants).map_err(|wrong| wrong.key);
+        assert_eq!(wrong, Err("frozen"), "{learning} and {twin}");
+    }
     assert_eq!(wrong(|config| config.price.client = 0.0), Err("price"));
     assert_eq!(wrong(|config| config.price.device = f64::NAN), Err("price"));
 }

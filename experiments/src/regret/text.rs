@@ -1,21 +1,32 @@
 //! Cells and arms as tables and in words.
 
-use super::{Admission, Arm, Cell, Share, Worst};
+use super::{Admission, Arm, Cell, Recovery, Share, Transitions, Worst};
 use crate::formats::{Cell as Value, Table, digits};
 use crate::point;
 
 /// One row for each arm of each cell: the cell, the arm, its cost, regret and captured share with
-/// their intervals.
+/// their intervals; what exploration and changes of phases cost, where that is known.
 pub fn table(cells: &[Cell]) -> Table {
     let has_points = cells.iter().any(|cell| !cell.point.is_empty());
     let mut header = vec!["variant", "role", "cost s", "regret", "captured"];
     if has_points {
         header.insert(0, "cell");
     }
+    let arms = || cells.iter().flat_map(|cell| &cell.arms);
+    let extra = Extra {
+        explored: arms().any(|arm| arm.explored.is_some()),
+        transitions: arms().any(|arm| arm.transitions.is_some()),
+    };
+    if extra.explored {
+        header.push("explored");
+    }
+    if extra.transitions {
+        header.extend(["transition s", "to reads", "to writes"]);
+    }
     let mut rows = Vec::new();
     for cell in cells {
         for arm in &cell.arms {
-            let mut row = row(arm);
+            let mut row = row(arm, extra);
             if has_points {
                 row.insert(0, Value::from(point::label(&cell.point)));
             }
@@ -25,8 +36,15 @@ pub fn table(cells: &[Cell]) -> Table {
     Table::new(header, rows)
 }
 
-fn row(arm: &Arm) -> Vec<Value> {
-    vec![
+/// Which columns there are beside those that all tables have.
+#[derive(Clone, Copy)]
+struct Extra {
+    explored: bool,
+    transitions: bool,
+}
+
+fn row(arm: &Arm, extra: Extra) -> Vec<Value> {
+    let mut row = vec![
         Value::from(arm.variant.as_str()),
         Value::from(arm.role.name()),
         Value::number(arm.cost_s),
@@ -35,7 +53,49 @@ fn row(arm: &Arm) -> Vec<Value> {
             None => Value::number(None),
             Some(share) => Value::new(data(share), captured(share)),
         },
-    ]
+    ];
+    if extra.explored {
+        row.push(match arm.explored {
+            None => Value::number(None),
+            Some(share) => Value::new(data(share), percent(share)),
+        });
+    }
+    if extra.transitions {
+        let of = |pick: fn(Transitions) -> Option<Recovery>| arm.transitions.and_then(pick);
+        row.push(seconds(arm.transitions));
+        row.push(recovery(of(|it| it.to_reads)));
+        row.push(recovery(of(|it| it.to_writes)));
+    }
+    row
+}
+
+/// `0.31 [0.2, 0.42]`.
+fn seconds(transitions: Option<Transitions>) -> Value {
+    let Some(transitions) = transitions else {
+        return Value::number(None);
+    };
+    let mean = transitions.cost_s;
+    let half = transitions.half_width_s;
+    let interval = half.map(|half| [mean - half, mean + half]);
+    let number = |seconds: f64| digits(seconds, 3);
+    let shown = match interval {
+        None => number(mean),
+        Some([low, high]) => format!("{} [{}, {}]", number(mean), number(low), number(high)),
+    };
+    Value::new(data(Share { mean, interval }), shown)
+}
+
+/// `4200`, or `>4200, 3 of 10 not`.
+fn recovery(recovery: Option<Recovery>) -> Value {
+    let Some(recovery) = recovery else {
+        return Value::number(None);
+    };
+    let operations = recovery.operations;
+    let shown = match recovery.unrecovered {
+        0 => format!("{operations:.0}"),
+        some => format!(">{operations:.0}, {some} of {} not", recovery.changes),
+    };
+    Value::new(serde_json::json!(recovery), shown)
 }
 
 fn data(share: Share) -> serde_json::Value {

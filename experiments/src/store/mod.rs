@@ -13,14 +13,18 @@ use serde::de::DeserializeOwned;
 use crate::files::{self, FileError};
 use crate::formats::parquet::ParquetError;
 
+mod decisions;
+mod pieces;
 mod tidy;
 mod trial;
 
+pub use decisions::{Decided, Maker};
+pub use pieces::{Piece, operations_at, pieces};
 pub use tidy::{
     Collected, RowName, RowTrial, SummaryRow, TidyRow, collect, content_hash, gather, manifests,
-    read_trials, summarise, tidy, trials_of,
+    read_courses, read_trials, summarise, tidy, trials_of,
 };
-pub use trial::{HistogramKey, StoredTrial, read_trial, write_trial};
+pub use trial::{Course, HistogramKey, StoredTrial, read_trial, write_trial};
 
 /// Results that cannot be written or read.
 #[derive(Debug, thiserror::Error)]

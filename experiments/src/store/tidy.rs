@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::trial::{MetricLine, StoredTrial, for_each_metric, read_trial};
+use super::decisions::{DecisionRow, decisions_parquet, rows_of_trial};
+use super::trial::{Course, MetricLine, StoredTrial, for_each_metric, read_course, read_trial};
 use super::{Result, StoreError, parquet_error, read_json};
 use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
@@ -183,6 +184,15 @@ pub fn read_trials(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result
     Ok(trials)
 }
 
+/// Reads an experiment's finished trials over time, and nothing else of them; only those in
+/// `wanted`, if given.
+///
+/// # Errors
+/// [`StoreError::NoTrials`], [`StoreError::File`] or [`StoreError::Damaged`].
+pub fn read_courses(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Vec<Course>> {
+    finished(run, wanted)?.iter().map(read_course).collect()
+}
+
 /// Reads the manifests of all finished trials of an experiment's folder, of every plan and program
 /// that ran there.
 ///
@@ -203,7 +213,8 @@ fn order(manifest: &Manifest) -> impl Ord + '_ {
     )
 }
 
-/// Gathers an experiment's finished trials and writes `metrics.parquet` and `summary.json`.
+/// Gathers an experiment's finished trials and writes `metrics.parquet` and `summary.json`, and
+/// `decisions.parquet` if anything was decided.
 ///
 /// Only trials in `wanted` are gathered, if it is given: the folder may hold trials of an older
 /// config.
@@ -217,7 +228,24 @@ pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Col
     let table = tidy_parquet(rows).map_err(|error| parquet_error(&path, error))?;
     files::replace(&path, &table)?;
     files::replace_by(&run.summary(), |writer| write_list(writer, summaries(rows)))?;
+    collect_decisions(run, &collected.manifests)?;
     Ok(collected)
+}
+
+/// Gathers what was decided in trials. Where nothing was, no file of an older plan is left.
+fn collect_decisions(run: &RunFolder, manifests: &[Manifest]) -> Result<()> {
+    let mut rows: Vec<DecisionRow> = Vec::new();
+    for manifest in manifests {
+        rows.extend(rows_of_trial(&run.trial(&manifest.id), manifest)?);
+    }
+    let path = run.decisions();
+    if !rows.is_empty() {
+        let table = decisions_parquet(&rows).map_err(|error| parquet_error(&path, error))?;
+        files::replace(&path, &table)?;
+    } else if path.is_file() {
+        files::remove(&path)?;
+    }
+    Ok(())
 }
 
 /// Gathers an experiment's finished trials, and writes nothing.

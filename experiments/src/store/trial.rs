@@ -15,6 +15,7 @@ use hdrhistogram::serialization::interval_log::{
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
+use super::decisions::{Decided, read_decisions};
 use super::{Result, StoreError, damaged, parquet_error, parse, read_json};
 use crate::files;
 use crate::folders::{HistogramName, TrialFolder};
@@ -36,6 +37,16 @@ pub struct StoredTrial {
     pub latency: BTreeMap<HistogramKey, Histogram<u64>>,
     /// Latencies in nanoseconds from the actual start; empty in a closed loop.
     pub service: BTreeMap<HistogramKey, Histogram<u64>>,
+    /// What its agent and its self-tuner decided.
+    pub decisions: Vec<Decided>,
+}
+
+/// A trial over time.
+pub struct Course {
+    /// What the trial was.
+    pub manifest: Manifest,
+    /// Its slices of time, by phase.
+    pub series: BTreeMap<String, Vec<SeriesPoint>>,
 }
 
 /// A phase and a class of operations.
@@ -303,6 +314,7 @@ pub fn read_trial(folder: &TrialFolder) -> Result<StoredTrial> {
         series: read_series(&folder.series())?,
         latency: BTreeMap::new(),
         service: BTreeMap::new(),
+        decisions: read_decisions(folder)?,
     };
     for file in files::names(&folder.latency())? {
         if !file.ends_with(".hlog") {
@@ -323,6 +335,14 @@ pub fn read_trial(folder: &TrialFolder) -> Result<StoredTrial> {
         histograms.insert(key, read_histogram(&path)?);
     }
     Ok(trial)
+}
+
+/// Reads a trial over time.
+pub(super) fn read_course(folder: &TrialFolder) -> Result<Course> {
+    Ok(Course {
+        manifest: read_json(&folder.manifest())?,
+        series: read_series(&folder.series())?,
+    })
 }
 
 /// Reads a trial's manifest and metrics.

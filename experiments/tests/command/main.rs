@@ -8,6 +8,7 @@ mod ab;
 mod commands;
 mod configs;
 mod databases;
+mod decisions;
 mod errors;
 mod index_bench;
 mod index_inspect;

@@ -1,6 +1,6 @@
 //! What happened in one window of operations.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Levels that [`WindowStats`] counts apart. The last of them stands for all deeper levels, too.
 pub const LEVELS_COUNTED: usize = 8;
@@ -8,7 +8,8 @@ pub const LEVELS_COUNTED: usize = 8;
 /// What happened since the last window, for agents. All counts are of this window alone, unless
 /// their text says otherwise, and of users' operations alone: what a compaction reads is not a hit
 /// or a miss.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WindowStats {
     /// The window's number, from 0.
     pub index: u64,
@@ -113,7 +114,8 @@ impl WindowStats {
 }
 
 /// Nanoseconds that writers waited, summed over writers, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StallNanos {
     /// Too many sealed memtables waited for their flush.
     pub memtables: u64,
@@ -139,7 +141,8 @@ impl StallNanos {
 }
 
 /// The time of operations of one kind. What was not measured is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Latency {
     /// Operations measured.
     pub count: u64,
@@ -150,7 +153,7 @@ pub struct Latency {
 }
 
 /// What became of an agent's decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It was carried out, or its work has a place among those that are next.

@@ -10,3 +10,4 @@ mod pdf;
 pub(crate) mod ranks;
 pub(crate) mod scene;
 pub(crate) mod style;
+pub(crate) mod timeline;

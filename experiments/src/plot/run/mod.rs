@@ -1,6 +1,7 @@
 //! Which numbers of a run go into which figure.
 
 mod ablation;
+mod decisions;
 mod distribution;
 mod forest;
 mod heat;
@@ -47,6 +48,7 @@ pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
             FigureKind::Ablation => page.ablation(),
             FigureKind::CriticalDifference => page.critical_difference(),
             FigureKind::Throughput => page.throughput(),
+            FigureKind::Decisions => page.decisions(),
             FigureKind::Latency => page.latency(),
             FigureKind::Ecdf => page.ecdf(),
             FigureKind::Histogram => page.histogram(),
