@@ -20,6 +20,7 @@
 //! | [`separation`] | does this value go to the value log? | every write |
 //! | [`placement`] | which queue of the value log does a value go to? | once a separated value |
 //! | [`gc`] | which value file is collected next? | once a collection of the value log |
+//! | [`stall`] | how fast may writers go while the background is behind? | once a group of writes |
 //! | [`self_tuner`] | which setting changes next? | once a window of operations |
 //!
 //! # What to read first
@@ -106,6 +107,8 @@ pub mod tuner;
 pub mod gc;
 pub mod placement;
 pub mod separation;
+
+pub mod stall;
 
 pub mod self_tuner;
 

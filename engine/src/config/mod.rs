@@ -309,6 +309,10 @@ pub struct CompactionConfig {
     /// Bytes of compaction debt at which writes are slowed down; at four times that debt they wait.
     #[schemars(with = "String")]
     pub debt_slowdown: ByteSize,
+    /// Policy that decides how writes are slowed down and stopped between these limits. Unset, it
+    /// is the family's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stall: Option<PolicySpec>,
     /// Compactions that may run at the same time, in addition to the flush.
     pub jobs: u32,
 }
@@ -325,6 +329,7 @@ impl Default for CompactionConfig {
             level0_slowdown: 20,
             level0_stop: 36,
             debt_slowdown: ByteSize::gib(64),
+            stall: None,
             jobs: 1,
         }
     }

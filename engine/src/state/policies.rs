@@ -12,6 +12,7 @@ use aura_policies::picker::{Asks, Picker};
 use aura_policies::placement::Placement;
 use aura_policies::self_tuner::SelfTuner;
 use aura_policies::separation::Separation;
+use aura_policies::stall::StallControl;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
 use aura_policies::{PolicyError, PolicySpec};
@@ -41,6 +42,7 @@ pub(crate) struct Policies {
     pub(crate) placement: Arc<dyn Placement>,
     pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
     pub(crate) warming: Arc<dyn Warming>,
+    pub(crate) stall: Arc<dyn StallControl>,
 }
 
 /// A filter that an agent has set.
@@ -145,6 +147,8 @@ impl Policies {
         let self_tuner = tuning.map_or_else(|| p::defaults().self_tuner, |it| it.policy.clone());
         let self_tuner =
             p::self_tuner::build(&self_tuner, config.seed).map_err(named("self_tuning.policy"))?;
+        let stall = compaction.stall.clone();
+        let stall = stall.unwrap_or_else(|| p::defaults().stall);
         let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
         let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
@@ -174,6 +178,9 @@ impl Policies {
             warming: p::warming::build(&config.cache.warming)
                 .map_err(named("cache.warming"))?
                 .into(),
+            stall: p::stall::build(&stall)
+                .map_err(named("compaction.stall"))?
+                .into(),
         })
     }
 
@@ -198,6 +205,9 @@ impl Policies {
         }
         if config.cache.warming == next.cache.warming {
             policies.warming = self.warming.clone();
+        }
+        if config.compaction.stall == next.compaction.stall {
+            policies.stall = self.stall.clone();
         }
         Ok(policies)
     }

@@ -236,6 +236,11 @@ fn draw_compaction(chance: &mut Chance, compaction: &mut CompactionConfig) {
     compaction.level0_slowdown = compaction.level0_trigger + 2;
     compaction.level0_stop = compaction.level0_trigger + 4;
     compaction.jobs = 1 + chance.below(3) as u32;
+    if chance.below(2) == 0 {
+        // Drawn with the other policies.
+        compaction.stall = Some(aura_policies::defaults().stall);
+        compaction.debt_slowdown = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
+    }
 }
 
 /// Self-tuning over ranges that hold every value that is drawn elsewhere, in half of all cases.

@@ -65,6 +65,7 @@ pub const ACTIVITIES: &[Activity] = &[
         "no value was separated",
     ),
     activity("gc", &["gc.count"], "nothing was collected"),
+    activity("stall", &["stall.count"], "no writer waited"),
     activity(
         "self-tuner",
         &["self_tuning.applied"],
