@@ -3,8 +3,8 @@
 use crate::family::{AnyFamily, FamilyInfo};
 use crate::spec::PolicySpec;
 use crate::{
-    admission, agent, bound, cache, filter, gc, index, layout, picker, placement, self_tuner,
-    separation, stall, tuner, warming,
+    admission, agent, bound, cache, filter, gc, index, layout, limiter, picker, placement,
+    self_tuner, separation, stall, tuner, warming,
 };
 
 /// Every policy family.
@@ -33,6 +33,7 @@ pub static FAMILIES: &[&dyn AnyFamily] = &[
     &placement::FAMILY,
     &gc::FAMILY,
     &stall::FAMILY,
+    &limiter::FAMILY,
     &self_tuner::FAMILY,
 ];
 
@@ -79,6 +80,8 @@ pub struct Defaults {
     pub gc: PolicySpec,
     /// Stall control.
     pub stall: PolicySpec,
+    /// Limit of the background's I/O.
+    pub limiter: PolicySpec,
     /// Self-tuning of the running engine.
     pub self_tuner: PolicySpec,
 }
@@ -105,6 +108,7 @@ pub fn defaults() -> Defaults {
         placement: placement::FAMILY.default_spec(),
         gc: gc::FAMILY.default_spec(),
         stall: stall::FAMILY.default_spec(),
+        limiter: limiter::FAMILY.default_spec(),
         self_tuner: self_tuner::FAMILY.default_spec(),
     }
 }

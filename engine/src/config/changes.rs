@@ -17,6 +17,7 @@ pub const CHANGEABLE: &[(&str, &str)] = &[
     ("memtable", "the next write"),
     ("memtable_structure", "the next memtable"),
     ("io_limit", "at once, for jobs that wait as well"),
+    ("io_limiter", "at once, for jobs that wait as well"),
     ("cache.size", "at once; the number of shards stays"),
     ("cache.eviction", "at once; entries stay as far as they fit"),
     (
@@ -169,6 +170,7 @@ mod tests {
         // These are not written while they are empty.
         config["table"]["levels"] = Value::Null;
         config["compaction"]["stall"] = Value::Null;
+        config["io_limiter"] = Value::Null;
         config["self_tuning"] = serde_json::json!({ "hold": false });
         for (key, _) in CHANGEABLE {
             let pointer = format!("/{}", key.replace('.', "/"));

@@ -19,6 +19,7 @@ use aura_policies::{PolicyError, PolicySpec};
 
 use crate::config::{EngineConfig, LevelTables, TableConfig};
 use crate::error::{Error, Result};
+use crate::limiter::SharedControl;
 
 /// The policies of an engine. Clones share them.
 #[derive(Clone)]
@@ -43,6 +44,7 @@ pub(crate) struct Policies {
     pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
     pub(crate) warming: Arc<dyn Warming>,
     pub(crate) stall: Arc<dyn StallControl>,
+    pub(crate) limiter: SharedControl,
 }
 
 /// A filter that an agent has set.
@@ -149,6 +151,9 @@ impl Policies {
             p::self_tuner::build(&self_tuner, config.seed).map_err(named("self_tuning.policy"))?;
         let stall = compaction.stall.clone();
         let stall = stall.unwrap_or_else(|| p::defaults().stall);
+        let limiter = config.io_limiter.clone();
+        let limiter = limiter.unwrap_or_else(|| p::defaults().limiter);
+        let limiter = p::limiter::build(&limiter).map_err(named("io_limiter"))?;
         let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
         let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
@@ -181,6 +186,7 @@ impl Policies {
             stall: p::stall::build(&stall)
                 .map_err(named("compaction.stall"))?
                 .into(),
+            limiter: Arc::new(Mutex::new(limiter)),
         })
     }
 
@@ -208,6 +214,9 @@ impl Policies {
         }
         if config.compaction.stall == next.compaction.stall {
             policies.stall = self.stall.clone();
+        }
+        if config.io_limiter == next.io_limiter {
+            policies.limiter = self.limiter.clone();
         }
         Ok(policies)
     }

@@ -283,6 +283,7 @@ fn all_slots() -> EngineConfig {
         ..EngineConfig::default()
     };
     config.compaction.stall = Some(aura_policies::defaults().stall);
+    config.io_limiter = Some(aura_policies::defaults().limiter);
     config
 }
 

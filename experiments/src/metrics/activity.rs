@@ -67,6 +67,11 @@ pub const ACTIVITIES: &[Activity] = &[
     activity("gc", &["gc.count"], "nothing was collected"),
     activity("stall", &["stall.count"], "no writer waited"),
     activity(
+        "limiter",
+        &["limiter.wait_ratio"],
+        "no background work waited for the limit",
+    ),
+    activity(
         "self-tuner",
         &["self_tuning.applied"],
         "no change of settings was carried out",

@@ -35,6 +35,7 @@ mod index_golden;
 mod index_sets;
 mod tuner;
 
+mod limiter;
 mod oracle;
 mod registry;
 mod self_tuner;

@@ -155,6 +155,7 @@ fn the_table_holds_each_family_once() {
         "placement",
         "gc",
         "stall",
+        "limiter",
         "self-tuner",
     ];
     assert_eq!(names, expected);
@@ -182,6 +183,7 @@ fn the_engines_defaults_are_those_of_the_families() {
         placement,
         gc,
         stall,
+        limiter,
         self_tuner,
     } = defaults();
     let of_engine = [
@@ -198,6 +200,7 @@ fn the_engines_defaults_are_those_of_the_families() {
         ("placement", placement),
         ("gc", gc),
         ("stall", stall),
+        ("limiter", limiter),
         ("self-tuner", self_tuner),
     ];
     let mut unused: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name()).collect();
