@@ -1,14 +1,18 @@
 //! The I/O limiter: how fast background work may use the device, and which work goes first.
 //!
 //! It is a token bucket. Bytes are granted in slices; each slice delays the next one by the time
-//! that its bytes take at the limit. Waiting jobs are served by priority, as in SILK (Balmau et
+//! that its bytes take at the rate. Waiting jobs are served by priority, as in SILK (Balmau et
 //! al., ATC 2019): flushes, because writers wait for memtables; compactions of level 0, because its
 //! runs slow reads and stop writers; collections of the value log; deeper compactions, which can
-//! wait. As in RocksDB's limiter, each priority gets a tenth of the slices nevertheless, so that it
+//! wait. As in RocksDB's limiter, each priority gets a share of the slices nevertheless, so that it
 //! never starves. Users' reads and writes, the logs, the manifest and recovery are not limited.
+//!
+//! The rate, within the limit of the settings, and that share are a policy's ([`control`]).
 //!
 //! A job asks after it has read or written, a few hundred KiB at a time. The device sees such a
 //! step at once; the limit holds over many of them.
+
+mod control;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -19,6 +23,8 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
+pub(crate) use self::control::SharedControl;
+use self::control::{Control, within};
 use crate::env::Clock;
 use crate::sync::lock;
 
@@ -43,13 +49,10 @@ const SLICE_NANOS: u64 = 10_000_000;
 const SLICE_BYTES: u64 = 1 << 20;
 const SECOND_NANOS: u64 = 1_000_000_000;
 
-/// Of this many slices, each waiting priority gets at least one.
-const FAIRNESS: u32 = 10;
-
 /// The limiter of an engine.
 #[derive(Default)]
 pub(crate) struct Limiter {
-    /// Bytes a second; 0 means no limit.
+    /// Bytes a second in force; 0 means no limit.
     rate: AtomicU64,
     queue: Mutex<Queue>,
     /// Notified when slices were granted or the limit changed.
@@ -67,6 +70,10 @@ struct Queue {
     next_ticket: u64,
     /// When the next slice can be granted.
     free_at: u64,
+    /// Of this many slices, each waiting priority gets at least one.
+    turn: u32,
+    /// The policy; None before settings are in force.
+    control: Option<Control>,
     /// Whether no job waits any more.
     closed: bool,
 }
@@ -83,7 +90,7 @@ impl Queue {
         let waiting = |priority: &usize| !self.waiting[*priority].is_empty();
         let overdue = (0..PRIORITIES)
             .filter(waiting)
-            .filter(|it| self.passed_over[*it] + 1 >= FAIRNESS);
+            .filter(|it| self.passed_over[*it].saturating_add(1) >= self.turn);
         let longest = overdue.rev().max_by_key(|it| self.passed_over[*it]);
         longest.or_else(|| (0..PRIORITIES).find(waiting))
     }
@@ -98,13 +105,16 @@ impl Queue {
             };
             for other in 0..PRIORITIES {
                 if !self.waiting[other].is_empty() {
-                    self.passed_over[other] += 1;
+                    self.passed_over[other] = self.passed_over[other].saturating_add(1);
                 }
             }
             self.passed_over[priority] = 0;
             let slice = rate / (SECOND_NANOS / SLICE_NANOS);
             let bytes = request.bytes.min(slice.clamp(1, SLICE_BYTES));
             self.granted.insert(request.ticket, bytes);
+            if let Some(control) = &mut self.control {
+                control.note_grant(bytes);
+            }
             let begin = self.free_at.max(now.saturating_sub(SLICE_NANOS));
             self.free_at = begin + (bytes * SECOND_NANOS).div_ceil(rate);
             served = true;
@@ -114,10 +124,21 @@ impl Queue {
 }
 
 impl Limiter {
-    /// Grants `rate` bytes a second from now on; 0 means no limit.
-    pub(crate) fn set_rate(&self, rate: u64) {
-        let queue = lock(&self.queue);
-        if !queue.closed {
+    /// Grants at most `limit` bytes a second from `now` on, as `policy` decides; 0 means no limit.
+    /// Users have moved `user_bytes` so far. A policy that is at work already goes on, unless the
+    /// limit is another one.
+    pub(crate) fn set(&self, limit: u64, policy: &SharedControl, now: u64, user_bytes: u64) {
+        let mut queue = lock(&self.queue);
+        let control = queue.control.as_ref();
+        let goes_on = control.is_some_and(|it| it.is(policy, limit));
+        if !queue.closed && !goes_on {
+            let (start, turn) = {
+                let policy = lock(policy);
+                (policy.start(limit), policy.turn())
+            };
+            queue.turn = turn.max(2);
+            queue.control = Some(Control::new(policy.clone(), limit, now, user_bytes));
+            let rate = if limit == 0 { 0 } else { within(start, limit) };
             self.rate.store(rate, Ordering::Relaxed);
         }
         drop(queue);
@@ -126,37 +147,61 @@ impl Limiter {
 
     /// Ends the limit: nothing waits now or later.
     pub(crate) fn close(&self) {
-        lock(&self.queue).closed = true;
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
         self.rate.store(0, Ordering::Relaxed);
+        drop(queue);
         self.changed.notify_waiters();
     }
 
-    /// Waits until `bytes` are granted. Returns the nanoseconds it waited.
-    pub(crate) async fn take(&self, clock: &dyn Clock, priority: Priority, bytes: u64) -> u64 {
+    /// Waits until `bytes` are granted. Returns the nanoseconds it waited. `user_bytes` says how
+    /// many bytes users have moved from and to files so far.
+    pub(crate) async fn take(
+        &self,
+        clock: &dyn Clock,
+        priority: Priority,
+        bytes: u64,
+        user_bytes: &(dyn Fn() -> u64 + Sync),
+    ) -> u64 {
         if self.rate.load(Ordering::Relaxed) == 0 || bytes == 0 {
             return 0;
         }
         let start = clock.now();
         let mut left = bytes;
         while left > 0 {
-            left -= self.slice(clock, priority, left).await;
+            left -= self.slice(clock, priority, left, user_bytes).await;
         }
         clock.now() - start
     }
 
     /// Waits until a part of `wanted` bytes is granted. Returns the bytes of that part.
-    async fn slice(&self, clock: &dyn Clock, priority: Priority, wanted: u64) -> u64 {
+    async fn slice(
+        &self,
+        clock: &dyn Clock,
+        priority: Priority,
+        wanted: u64,
+        user_bytes: &(dyn Fn() -> u64 + Sync),
+    ) -> u64 {
         let place = Place::new(self, priority, wanted);
+        let mut waits_since = None;
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            let rate = self.rate.load(Ordering::Relaxed);
-            if rate == 0 {
-                return wanted;
-            }
             let wait = {
                 let mut queue = lock(&self.queue);
+                let mut rate = self.rate.load(Ordering::Relaxed);
+                if rate == 0 {
+                    return wanted;
+                }
                 let now = clock.now();
+                let mut control = queue.control.as_mut();
+                if let (Some(control), Some(since)) = (control.as_mut(), waits_since) {
+                    control.note_wait(since, now);
+                }
+                if let Some(next) = control.and_then(|it| it.decide(now, rate, user_bytes)) {
+                    rate = next;
+                    self.rate.store(rate, Ordering::Relaxed);
+                }
                 // Each job serves the whole queue, because the one whose turn it is may wake late.
                 let served = queue.serve(now, rate);
                 let mine = queue.granted.remove(&place.ticket);
@@ -167,7 +212,10 @@ impl Limiter {
                 }
                 match mine {
                     Some(bytes) => return bytes,
-                    None => wait,
+                    None => {
+                        waits_since = Some(now);
+                        wait
+                    }
                 }
             };
             either(changed, clock.sleep(wait)).await;
@@ -240,9 +288,19 @@ mod tests {
         })
     }
 
+    /// Users who move nothing.
+    const NO_USERS: &(dyn Fn() -> u64 + Sync) = &|| 0;
+
+    /// Limits at `rate`, as the default policy does.
+    fn set_rate(limiter: &Limiter, rate: u64) {
+        let policy = aura_policies::limiter::build(&aura_policies::defaults().limiter);
+        let policy = Arc::new(Mutex::new(policy.expect("the default")));
+        limiter.set(rate, &policy, 0, 0);
+    }
+
     fn limiter(rate: u64) -> Arc<Limiter> {
         let limiter = Arc::new(Limiter::default());
-        limiter.set_rate(rate);
+        set_rate(&limiter, rate);
         limiter
     }
 
@@ -255,7 +313,7 @@ mod tests {
             let sum = sum.clone();
             async move {
                 loop {
-                    limiter.take(&*clock, priority, request).await;
+                    limiter.take(&*clock, priority, request, NO_USERS).await;
                     sum.fetch_add(request, Ordering::Relaxed);
                 }
             }
@@ -294,7 +352,9 @@ mod tests {
                         let mut left = 10 * rate;
                         while left > 0 {
                             let bytes = request.min(left);
-                            limiter.take(&*env.clock, Priority::Deep, bytes).await;
+                            limiter
+                                .take(&*env.clock, Priority::Deep, bytes, NO_USERS)
+                                .await;
                             left -= bytes;
                         }
                         env.clock.now() - start
@@ -310,13 +370,48 @@ mod tests {
     }
 
     #[test]
+    fn a_watching_policy_moves_the_rate_and_goes_on_while_the_limit_stays() {
+        let spec = aura_policies::PolicySpec::named("auto-tuned")
+            .with("period_ms", 2)
+            .with("periods", 50);
+        let policy = aura_policies::limiter::build(&spec).unwrap();
+        let policy: SharedControl = Arc::new(Mutex::new(policy));
+        let limit = 20 * MIB;
+        let world = world();
+        let env = world.env();
+        let limiter = Arc::new(Limiter::default());
+        limiter.set(limit, &policy, 0, 0);
+        let shares = world.block_on(async {
+            let sums = [Priority::Deep, Priority::Level0]
+                .map(|priority| ask(&env, &limiter, priority, 64 << 10));
+            let mut shares = Vec::new();
+            for _ in 0..4 {
+                let sum = || -> u64 { sums.iter().map(|it| it.load(Ordering::Relaxed)).sum() };
+                let before = sum();
+                env.clock.sleep(SECOND_NANOS).await;
+                shares.push((sum() - before) as f64 / limit as f64);
+                limiter.set(limit, &policy, env.clock.now(), 0);
+            }
+            shares
+        });
+        let shares = shares.unwrap();
+        // Ten decisions a second, from half of the limit: 0.5 times 1.05, 1.05^2 and so on.
+        let expected = [0.629, 0.968, 1.0, 1.0];
+        for (share, expected) in shares.iter().zip(expected) {
+            assert!((share - expected).abs() < 0.04, "{shares:?}");
+        }
+    }
+
+    #[test]
     fn unused_time_is_not_saved_up() {
         let world = world();
         let limiter = limiter(MIB);
         let env = world.env();
         let waited = world.block_on(async {
             env.clock.sleep(100 * SECOND_NANOS).await;
-            limiter.take(&*env.clock, Priority::Flush, MIB).await
+            limiter
+                .take(&*env.clock, Priority::Flush, MIB, NO_USERS)
+                .await
         });
         let waited = waited.unwrap() as f64 / SECOND_NANOS as f64;
         assert!((0.97..1.0).contains(&waited), "one second took {waited} s");
@@ -360,7 +455,9 @@ mod tests {
         let waited = world.block_on(async {
             ask(&env, &limiter, Priority::Deep, 100 * MIB);
             env.clock.sleep(SECOND_NANOS / 3).await;
-            limiter.take(&*env.clock, Priority::Flush, 1000).await
+            limiter
+                .take(&*env.clock, Priority::Flush, 1000, NO_USERS)
+                .await
         });
         assert!(waited.unwrap() <= SLICE_NANOS);
     }
@@ -370,8 +467,11 @@ mod tests {
         let world = world();
         let limiter = limiter(0);
         let env = world.env();
-        let waited =
-            world.block_on(async { limiter.take(&*env.clock, Priority::Deep, u64::MAX).await });
+        let waited = world.block_on(async {
+            limiter
+                .take(&*env.clock, Priority::Deep, u64::MAX, NO_USERS)
+                .await
+        });
         assert_eq!(waited.unwrap(), 0);
         assert_eq!(lock(&limiter.queue).next_ticket, 0, "no job queued up");
     }
@@ -392,16 +492,22 @@ mod tests {
                         if close {
                             other.close()
                         } else {
-                            other.set_rate(0)
+                            set_rate(&other, 0)
                         }
                     }),
                 );
-                limiter.take(&*env.clock, Priority::Flush, 1000 * MIB).await
+                limiter
+                    .take(&*env.clock, Priority::Flush, 1000 * MIB, NO_USERS)
+                    .await
             });
             assert_eq!(nanos.unwrap(), SECOND_NANOS, "not a nanosecond longer");
-            limiter.set_rate(1);
+            set_rate(&limiter, 1);
             let after = world
-                .block_on(async { limiter.take(&*env.clock, Priority::Deep, 10).await })
+                .block_on(async {
+                    limiter
+                        .take(&*env.clock, Priority::Deep, 10, NO_USERS)
+                        .await
+                })
                 .unwrap();
             assert_eq!(after > 0, !close, "a closed limiter stays open");
         }
@@ -414,14 +520,19 @@ mod tests {
         let env = world.env();
         world
             .block_on(async {
-                let mut given_up = Box::pin(limiter.take(&*env.clock, Priority::Flush, 100 * MIB));
+                let mut given_up =
+                    Box::pin(limiter.take(&*env.clock, Priority::Flush, 100 * MIB, NO_USERS));
                 let polled = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
                 assert!(polled.is_pending());
                 // Held but not polled, it gets the slice it waits for, and no more.
-                let waited = limiter.take(&*env.clock, Priority::Deep, MIB / 10).await;
+                let waited = limiter
+                    .take(&*env.clock, Priority::Deep, MIB / 10, NO_USERS)
+                    .await;
                 assert!(waited <= SECOND_NANOS / 10 + 2 * SLICE_NANOS, "{waited}");
                 drop(given_up);
-                let waited = limiter.take(&*env.clock, Priority::Deep, MIB / 10).await;
+                let waited = limiter
+                    .take(&*env.clock, Priority::Deep, MIB / 10, NO_USERS)
+                    .await;
                 assert!(waited <= SECOND_NANOS / 10 + SLICE_NANOS, "{waited}");
                 let queue = lock(&limiter.queue);
                 assert!(queue.waiting.iter().all(VecDeque::is_empty) && queue.granted.is_empty());

@@ -477,6 +477,15 @@ impl Counters {
         counts
     }
 
+    /// Returns the bytes that users' reads and writes have moved from and to files: what gets and
+    /// scans read, and what was appended to the logs and the value log.
+    pub(crate) fn user_file_bytes(&self) -> u64 {
+        let of = |it: &Stripe| {
+            it.device_read_bytes.count() + it.wal_bytes.count() + it.value_log_bytes.count()
+        };
+        self.stripes.iter().map(|stripe| of(stripe)).sum()
+    }
+
     /// Begins an operation, which may be one that is timed.
     pub(crate) fn begin(&self, operation: TimedOperation, clock: &dyn Clock) -> Timing {
         self.timers.begin(operation, clock)

@@ -221,3 +221,90 @@ fn a_changed_limit_holds_for_waiting_jobs() {
         })
         .unwrap();
 }
+
+/// Writes values of 1 KB at `rate` bytes a second for `seconds`. Returns the bytes that the
+/// background moved meanwhile, a second.
+async fn paced(env: &Env, engine: &AuraEngine, rate: u64, seconds: u64) -> u64 {
+    let before = background_bytes(&engine.metrics().counts);
+    let start = env.clock.now();
+    let mut chance = Chance::new(rate);
+    for number in 0..rate * seconds / 1000 {
+        let due = start + number * 1000 * SECOND_NANOS / rate;
+        env.clock.sleep(due.saturating_sub(env.clock.now())).await;
+        let key = format!("key-{:05}", chance.below(8000));
+        engine.put(key.as_bytes(), &[7; 1000]).await.unwrap();
+    }
+    let nanos = env.clock.now() - start;
+    let moved = background_bytes(&engine.metrics().counts) - before;
+    (u128::from(moved) * u128::from(SECOND_NANOS) / u128::from(nanos.max(1))) as u64
+}
+
+/// Settings under which there is always work, and nobody waits for it.
+fn busy(limit: u64, limiter: PolicySpec) -> EngineConfig {
+    let mut config = config(limit);
+    config.compaction.stall = Some(PolicySpec::named("none"));
+    config.io_limiter = Some(limiter);
+    config.memtables_sealed_max = 64;
+    config
+}
+
+#[test]
+fn silk_gives_the_background_what_users_leave() {
+    let world = world();
+    let env = world.env();
+    let limit = 16 * MIB;
+    let silk = PolicySpec::named("silk").with("reserve", 0.0);
+    world
+        .block_on(async {
+            let engine = open(&env, busy(limit, silk)).await;
+            // Debt for the rest of the test.
+            write(&engine, 100_000_000, 1).await;
+            for users in [4 * MIB, 12 * MIB] {
+                // A log's record is a little larger than what users write.
+                let moved = paced(&env, &engine, users, 3).await as f64;
+                let left = (limit - users) as f64;
+                assert!(
+                    (0.85..1.05).contains(&(moved / left)),
+                    "{moved} of {left} B/s beside {users}"
+                );
+            }
+            let start = background_bytes(&engine.metrics().counts);
+            env.clock.sleep(2 * SECOND_NANOS).await;
+            let moved = background_bytes(&engine.metrics().counts) - start;
+            let share = moved as f64 / (2 * limit) as f64;
+            assert!((0.95..1.05).contains(&share), "{share} without users");
+            engine.close().await.unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn another_limiter_takes_over_while_the_engine_runs() {
+    let world = world();
+    let env = world.env();
+    let limit = 8 * MIB;
+    let auto = PolicySpec::named("auto-tuned");
+    world
+        .block_on(async {
+            let engine = open(&env, busy(limit, auto)).await;
+            write(&engine, 100_000_000, 1).await;
+            let moved = async || {
+                let before = background_bytes(&engine.metrics().counts);
+                env.clock.sleep(3 * SECOND_NANOS).await;
+                background_bytes(&engine.metrics().counts) - before
+            };
+            // It begins at half of the limit, and decides in ten seconds.
+            let share = moved().await as f64 / (3 * limit) as f64;
+            assert!((0.35..0.65).contains(&share), "{share} when it begins");
+            let fixed = |config: &mut EngineConfig| config.io_limiter = None;
+            engine.reconfigure(fixed).await.unwrap();
+            let share = moved().await as f64 / (3 * limit) as f64;
+            assert!((0.8..1.2).contains(&share), "{share} at the fixed rate");
+            let unknown = |config: &mut EngineConfig| {
+                config.io_limiter = Some(PolicySpec::named("no such"));
+            };
+            assert!(engine.reconfigure(unknown).await.is_err());
+            engine.close().await.unwrap();
+        })
+        .unwrap();
+}

@@ -546,11 +546,12 @@ fn copied(config: &EngineConfig, other: &Json, wanted: impl Fn(&str) -> bool) ->
         if is_empty {
             continue;
         }
-        // Without an entry, `table.levels` is not written.
-        let value = other
-            .pointer(&place)
-            .cloned()
-            .unwrap_or(serde_json::json!({}));
+        // Without an entry, `table.levels` is not written, and what is unset is not either.
+        let unset = match *key {
+            "table.levels" => serde_json::json!({}),
+            _ => Json::Null,
+        };
+        let value = other.pointer(&place).cloned().unwrap_or(unset);
         next.pointer_mut(section).unwrap()[name] = value;
     }
     serde_json::from_value(next).unwrap()

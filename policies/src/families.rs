@@ -3,8 +3,8 @@
 use crate::family::{AnyFamily, FamilyInfo};
 use crate::spec::PolicySpec;
 use crate::{
-    admission, agent, bound, cache, filter, gc, index, layout, picker, placement, self_tuner,
-    separation, tuner, warming,
+    admission, agent, bound, cache, filter, gc, index, layout, limiter, picker, placement,
+    self_tuner, separation, stall, tuner, warming,
 };
 
 /// Every policy family.
@@ -32,6 +32,8 @@ pub static FAMILIES: &[&dyn AnyFamily] = &[
     &separation::FAMILY,
     &placement::FAMILY,
     &gc::FAMILY,
+    &stall::FAMILY,
+    &limiter::FAMILY,
     &self_tuner::FAMILY,
 ];
 
@@ -76,6 +78,10 @@ pub struct Defaults {
     pub placement: PolicySpec,
     /// Garbage collection of the value log.
     pub gc: PolicySpec,
+    /// Stall control.
+    pub stall: PolicySpec,
+    /// Limit of the background's I/O.
+    pub limiter: PolicySpec,
     /// Self-tuning of the running engine.
     pub self_tuner: PolicySpec,
 }
@@ -101,6 +107,8 @@ pub fn defaults() -> Defaults {
         separation: separation::FAMILY.default_spec(),
         placement: placement::FAMILY.default_spec(),
         gc: gc::FAMILY.default_spec(),
+        stall: stall::FAMILY.default_spec(),
+        limiter: limiter::FAMILY.default_spec(),
         self_tuner: self_tuner::FAMILY.default_spec(),
     }
 }

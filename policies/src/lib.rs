@@ -20,6 +20,8 @@
 //! | [`separation`] | does this value go to the value log? | every write |
 //! | [`placement`] | which queue of the value log does a value go to? | once a separated value |
 //! | [`gc`] | which value file is collected next? | once a collection of the value log |
+//! | [`stall`] | how fast may writers go while the background is behind? | once a group of writes |
+//! | [`limiter`] | how many bytes a second may the background move? | some times a second |
 //! | [`self_tuner`] | which setting changes next? | once a window of operations |
 //!
 //! # What to read first
@@ -106,6 +108,9 @@ pub mod tuner;
 pub mod gc;
 pub mod placement;
 pub mod separation;
+
+pub mod limiter;
+pub mod stall;
 
 pub mod self_tuner;
 

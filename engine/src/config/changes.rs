@@ -17,6 +17,7 @@ pub const CHANGEABLE: &[(&str, &str)] = &[
     ("memtable", "the next write"),
     ("memtable_structure", "the next memtable"),
     ("io_limit", "at once, for jobs that wait as well"),
+    ("io_limiter", "at once, for jobs that wait as well"),
     ("cache.size", "at once; the number of shards stays"),
     ("cache.eviction", "at once; entries stay as far as they fit"),
     (
@@ -38,6 +39,7 @@ pub const CHANGEABLE: &[(&str, &str)] = &[
     ("compaction.level0_slowdown", "the next write"),
     ("compaction.level0_stop", "the next write"),
     ("compaction.debt_slowdown", "the next write"),
+    ("compaction.stall", "the next write"),
     (
         "value_log.separation",
         "the next write; stored values move as compactions rewrite them",
@@ -167,6 +169,8 @@ mod tests {
         let mut config = written(&EngineConfig::default()).unwrap();
         // These are not written while they are empty.
         config["table"]["levels"] = Value::Null;
+        config["compaction"]["stall"] = Value::Null;
+        config["io_limiter"] = Value::Null;
         config["self_tuning"] = serde_json::json!({ "hold": false });
         for (key, _) in CHANGEABLE {
             let pointer = format!("/{}", key.replace('.', "/"));

@@ -24,6 +24,7 @@ pub use levels::{LevelConfig, LevelTables};
 pub use self_tuning::{CacheRanges, SelfTuningConfig, TuningMode, TuningRanges};
 pub(crate) use self_tuning::{knob_value, set_knob};
 pub use slots::PolicySlot;
+pub(crate) use validate::IO_LIMIT_MIN;
 
 /// How bytes are compressed. The numbers are on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -309,6 +310,10 @@ pub struct CompactionConfig {
     /// Bytes of compaction debt at which writes are slowed down; at four times that debt they wait.
     #[schemars(with = "String")]
     pub debt_slowdown: ByteSize,
+    /// Policy that decides how writes are slowed down and stopped between these limits. Unset, it
+    /// is the family's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stall: Option<PolicySpec>,
     /// Compactions that may run at the same time, in addition to the flush.
     pub jobs: u32,
 }
@@ -325,6 +330,7 @@ impl Default for CompactionConfig {
             level0_slowdown: 20,
             level0_stop: 36,
             debt_slowdown: ByteSize::gib(64),
+            stall: None,
             jobs: 1,
         }
     }
@@ -444,6 +450,10 @@ pub struct EngineConfig {
     /// of the value log, all together (64 KiB or more). 0 means no limit. Recovery is not limited.
     #[schemars(with = "String")]
     pub io_limit: ByteSize,
+    /// Policy that decides the rate within `io_limit`, for instance by what users leave. Unset, it
+    /// is the family's default. Without a limit it decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_limiter: Option<PolicySpec>,
     /// Files that may be open at the same time (16 or more); 0 means half of what the process may
     /// still open when the engine opens. Files being written stay open even beyond this number. A
     /// file that is read again after it was closed costs one more system call.
@@ -465,6 +475,7 @@ impl Default for EngineConfig {
             value_log: ValueLogConfig::default(),
             self_tuning: None,
             io_limit: ByteSize::b(0),
+            io_limiter: None,
             max_open_files: 0,
             seed: 0,
         }

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use aura_policies::{
-    AnyFamily, PolicySpec, admission, agent, cache, filter, gc, index, layout, picker, placement,
-    self_tuner, separation, tuner, warming,
+    AnyFamily, PolicySpec, admission, agent, cache, filter, gc, index, layout, limiter, picker,
+    placement, self_tuner, separation, stall, tuner, warming,
 };
 
 use super::EngineConfig;
@@ -45,6 +45,10 @@ macro_rules! slots {
             slot("value_log.placement", &placement::FAMILY, $($borrow)+ value_log.placement),
             slot("value_log.gc", &gc::FAMILY, $($borrow)+ value_log.gc),
         ];
+        let stall = compaction.stall.$as_ref();
+        slots.extend(stall.map(|spec| slot("compaction.stall", &stall::FAMILY, spec)));
+        let limiter = $config.io_limiter.$as_ref();
+        slots.extend(limiter.map(|spec| slot("io_limiter", &limiter::FAMILY, spec)));
         if let Some(tuning) = $($borrow)+ $config.self_tuning {
             let key = "self_tuning.policy";
             slots.push(slot(key, &self_tuner::FAMILY, $($borrow)+ tuning.policy));
@@ -126,6 +130,8 @@ mod tests {
         };
         config.table.levels.insert(2, own);
         config.self_tuning = Some(SelfTuningConfig::default());
+        config.compaction.stall = Some(aura_policies::defaults().stall);
+        config.io_limiter = Some(aura_policies::defaults().limiter);
         let written = serde_json::to_value(&config).expect("plain data");
         let mut found = BTreeSet::new();
         keys_of_policies(&written, "", &mut found);

@@ -186,7 +186,7 @@ fn check_gate(gate: &IndexGate) -> Result<()> {
 }
 
 /// The lowest limit. Below it, writing one table takes minutes.
-const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
+pub(crate) const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
 
 /// Checks the range of [`EngineConfig::io_limit`].
 ///

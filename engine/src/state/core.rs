@@ -199,7 +199,7 @@ impl Core {
         let policies = self.policies().changed(&config, &next)?;
         write_settings(&self.env, &self.directory, &next).await?;
         self.cache.reconfigure(&next.cache)?;
-        self.limiter.set_rate(next.io_limit.as_u64());
+        self.limit_io_by(&next, &policies);
         self.policies.store(Arc::new(policies));
         self.config.store(Arc::new(next));
         self.counters.event(Event {
@@ -239,7 +239,15 @@ impl Core {
 
     /// Limits the background's I/O as the settings say, from now on.
     pub(crate) fn begin_limiting_io(&self) {
-        self.limiter.set_rate(self.config().io_limit.as_u64());
+        self.limit_io_by(&self.config(), &self.policies());
+    }
+
+    /// Limits the background's I/O as `config` says and the limiter of `policies` decides.
+    fn limit_io_by(&self, config: &EngineConfig, policies: &Policies) {
+        let limit = config.io_limit.as_u64();
+        let now = self.env.clock.now();
+        let user_bytes = self.counters.user_file_bytes();
+        self.limiter.set(limit, &policies.limiter, now, user_bytes);
     }
 
     /// Limits the background's I/O no more, for good: who waits for it goes on.
@@ -249,7 +257,9 @@ impl Core {
 
     /// Waits until the background may have used `bytes` of the device more, and counts how long.
     pub(crate) async fn limit_io(&self, priority: Priority, bytes: u64) {
-        let waited = self.limiter.take(&*self.env.clock, priority, bytes).await;
+        let user_bytes = || self.counters.user_file_bytes();
+        let clock = &*self.env.clock;
+        let waited = self.limiter.take(clock, priority, bytes, &user_bytes).await;
         if waited > 0 {
             let mine = self.counters.mine();
             let counter = match priority {

@@ -12,12 +12,14 @@ use aura_policies::picker::{Asks, Picker};
 use aura_policies::placement::Placement;
 use aura_policies::self_tuner::SelfTuner;
 use aura_policies::separation::Separation;
+use aura_policies::stall::StallControl;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
 use aura_policies::{PolicyError, PolicySpec};
 
 use crate::config::{EngineConfig, LevelTables, TableConfig};
 use crate::error::{Error, Result};
+use crate::limiter::SharedControl;
 
 /// The policies of an engine. Clones share them.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ pub(crate) struct Policies {
     pub(crate) placement: Arc<dyn Placement>,
     pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
     pub(crate) warming: Arc<dyn Warming>,
+    pub(crate) stall: Arc<dyn StallControl>,
+    pub(crate) limiter: SharedControl,
 }
 
 /// A filter that an agent has set.
@@ -145,6 +149,11 @@ impl Policies {
         let self_tuner = tuning.map_or_else(|| p::defaults().self_tuner, |it| it.policy.clone());
         let self_tuner =
             p::self_tuner::build(&self_tuner, config.seed).map_err(named("self_tuning.policy"))?;
+        let stall = compaction.stall.clone();
+        let stall = stall.unwrap_or_else(|| p::defaults().stall);
+        let limiter = config.io_limiter.clone();
+        let limiter = limiter.unwrap_or_else(|| p::defaults().limiter);
+        let limiter = p::limiter::build(&limiter).map_err(named("io_limiter"))?;
         let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
         let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
@@ -174,6 +183,10 @@ impl Policies {
             warming: p::warming::build(&config.cache.warming)
                 .map_err(named("cache.warming"))?
                 .into(),
+            stall: p::stall::build(&stall)
+                .map_err(named("compaction.stall"))?
+                .into(),
+            limiter: Arc::new(Mutex::new(limiter)),
         })
     }
 
@@ -198,6 +211,12 @@ impl Policies {
         }
         if config.cache.warming == next.cache.warming {
             policies.warming = self.warming.clone();
+        }
+        if config.compaction.stall == next.compaction.stall {
+            policies.stall = self.stall.clone();
+        }
+        if config.io_limiter == next.io_limiter {
+            policies.limiter = self.limiter.clone();
         }
         Ok(policies)
     }

@@ -1,18 +1,16 @@
 //! Back-pressure: writers wait when the background cannot keep up.
 //!
-//! Called by the leader of a commit group, so that all writers wait together. Stops are for limits
-//! that memory or reads depend on. Before them writes are slowed down smoothly, increasingly as the
-//! limit nears, so that the wait is spread over many writes rather than met at a cliff. Every wait
-//! is an event with its cause, rate and duration.
+//! Called by the leader of a commit group, so that all writers wait together. How fast they go
+//! while level 0, the debt or the garbage grows is decided by the stall control, a policy; the
+//! limits are settings. The wait for a flush, once no further memtable may be sealed, bounds memory
+//! and is no policy's. Every wait is an event with its cause, rate and duration.
+
+use aura_policies::stall::{Cause, Decision, StallFacts, Zone};
 
 use super::{CommitPipeline, Log};
 use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, StallCause, add};
-
-/// Bytes a second let through where slowing down begins; it falls linearly to a sixteenth of this
-/// at the stop.
-const RATE_MAX: u64 = 64 << 20;
 
 /// The longest that a writer waits for an agent's rate without looking up.
 const PACE_NANOS: u64 = 10_000_000;
@@ -81,8 +79,19 @@ impl CommitPipeline {
         }
     }
 
-    /// How hard the engine presses back.
+    /// How hard the policy presses back.
     fn own_pressure(&self) -> Pressure {
+        let facts = self.stall_facts();
+        let policies = self.core.policies();
+        match policies.stall.decide(&facts) {
+            Decision::Slow { cause, rate } => Pressure::Slow(cause.into(), rate.max(1)),
+            Decision::Stop { cause } if work_is_due(&facts, cause) => Pressure::Stop(cause.into()),
+            Decision::Go | Decision::Stop { .. } => Pressure::None,
+        }
+    }
+
+    /// How far the background is behind.
+    fn stall_facts(&self) -> StallFacts {
         let config = self.core.config();
         let limits = &config.compaction;
         let state = self.tree.load();
@@ -96,23 +105,21 @@ impl CommitPipeline {
         let values = &config.value_log;
         let garbage_stop = (values.gc_stop * 1e6) as u64;
         let garbage_slowdown = ((values.gc_high + values.gc_stop) / 2.0 * 1e6) as u64;
-        if runs >= runs_stop {
-            Pressure::Stop(StallCause::Level0Runs)
-        } else if debt >= debt_slowdown * 4 {
-            Pressure::Stop(StallCause::Debt)
-        } else if garbage > garbage_stop {
-            Pressure::Stop(StallCause::Garbage)
-        } else if runs >= runs_slowdown {
-            let rate = rate(runs - runs_slowdown, runs_stop - runs_slowdown);
-            Pressure::Slow(StallCause::Level0Runs, rate)
-        } else if debt >= debt_slowdown {
-            let rate = rate(debt - debt_slowdown, debt_slowdown * 3);
-            Pressure::Slow(StallCause::Debt, rate)
-        } else if garbage > garbage_slowdown {
-            let rate = rate(garbage - garbage_slowdown, garbage_stop - garbage_slowdown);
-            Pressure::Slow(StallCause::Garbage, rate)
-        } else {
-            Pressure::None
+        StallFacts {
+            level0: zone(runs >= runs_stop, runs >= runs_slowdown, || {
+                (runs - runs_slowdown, runs_stop - runs_slowdown)
+            }),
+            debt: zone(debt >= debt_slowdown * 4, debt >= debt_slowdown, || {
+                (debt - debt_slowdown, debt_slowdown * 3)
+            }),
+            garbage: zone(garbage > garbage_stop, garbage > garbage_slowdown, || {
+                (garbage - garbage_slowdown, garbage_stop - garbage_slowdown)
+            }),
+            debt_bytes: debt,
+            memtables_sealed: state.sealed.len() as u64,
+            memtables_sealed_max: u64::from(config.memtables_sealed_max),
+            // Both grow only. The number of the log grows with each memtable that is sealed.
+            changes: self.scheduler.changes().wrapping_add(state.active.wal),
         }
     }
 
@@ -174,10 +181,38 @@ impl CommitPipeline {
     }
 }
 
-/// The rate `over` a threshold whose stop lies `span` beyond it.
-fn rate(over: u64, span: u64) -> u64 {
-    let left = span.saturating_sub(over).max(span.div_ceil(16));
-    (u128::from(RATE_MAX) * u128::from(left) / u128::from(span.max(1))).max(1) as u64
+impl From<Cause> for StallCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Memtables => Self::Memtables,
+            Cause::Level0Runs => Self::Level0Runs,
+            Cause::Debt => Self::Debt,
+            Cause::Garbage => Self::Garbage,
+        }
+    }
+}
+
+/// Where a measure stands; `place` says how far beyond its point it is, and how far the stop is.
+fn zone(is_stop: bool, is_slow: bool, place: impl Fn() -> (u64, u64)) -> Zone {
+    match (is_stop, is_slow) {
+        (true, _) => Zone::Stop,
+        (false, true) => {
+            let (over, span) = place();
+            Zone::Slow { over, span }
+        }
+        (false, false) => Zone::Free,
+    }
+}
+
+/// Whether work is due that will end a stop for `cause`. Otherwise writers could wait for ever.
+fn work_is_due(facts: &StallFacts, cause: Cause) -> bool {
+    let zone = match cause {
+        Cause::Memtables => return facts.memtables_sealed > 0,
+        Cause::Level0Runs => facts.level0,
+        Cause::Debt => facts.debt,
+        Cause::Garbage => facts.garbage,
+    };
+    zone != Zone::Free
 }
 
 #[cfg(test)]
@@ -185,11 +220,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_falls_smoothly_to_a_sixteenth() {
-        assert_eq!(rate(0, 16), RATE_MAX);
-        assert_eq!(rate(8, 16), RATE_MAX / 2);
-        assert_eq!(rate(15, 16), RATE_MAX / 16);
-        assert_eq!(rate(16, 16), RATE_MAX / 16);
-        assert!((0..16).all(|over| rate(over, 16) >= rate(over + 1, 16)));
+    fn a_stop_without_work_that_ends_it_is_not_obeyed() {
+        let slow = Zone::Slow { over: 1, span: 2 };
+        let facts = StallFacts {
+            level0: slow,
+            debt: Zone::Stop,
+            ..StallFacts::default()
+        };
+        assert!(work_is_due(&facts, Cause::Level0Runs));
+        assert!(work_is_due(&facts, Cause::Debt));
+        assert!(!work_is_due(&facts, Cause::Garbage));
+        assert!(!work_is_due(&facts, Cause::Memtables));
     }
 }

@@ -184,6 +184,10 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     draw_compaction(chance, &mut config.compaction);
     draw_value_log(chance, &mut config.value_log);
     draw_self_tuning(chance, &mut config);
+    if chance.below(2) == 0 {
+        // Drawn with the other policies.
+        config.io_limiter = Some(aura_policies::defaults().limiter);
+    }
     for slot in config.policies_mut() {
         *slot.spec = draw_policy(chance, &slot.key, slot.family);
     }
@@ -236,6 +240,11 @@ fn draw_compaction(chance: &mut Chance, compaction: &mut CompactionConfig) {
     compaction.level0_slowdown = compaction.level0_trigger + 2;
     compaction.level0_stop = compaction.level0_trigger + 4;
     compaction.jobs = 1 + chance.below(3) as u32;
+    if chance.below(2) == 0 {
+        // Drawn with the other policies.
+        compaction.stall = Some(aura_policies::defaults().stall);
+        compaction.debt_slowdown = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
+    }
 }
 
 /// Self-tuning over ranges that hold every value that is drawn elsewhere, in half of all cases.
@@ -348,6 +357,14 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
             ),
         ],
         "self_tuning.policy" => self_tuners(),
+        "io_limiter" => vec![
+            named("fixed", &[]),
+            named("silk", &[("window_ms", 1.into())]),
+            named(
+                "auto-tuned",
+                &[("period_ms", 1.into()), ("periods", 2.into())],
+            ),
+        ],
         "value_log.separation" => vec![
             named("never", &[]),
             named("threshold", &[("bytes", 1.into())]),

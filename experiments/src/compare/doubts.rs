@@ -278,10 +278,13 @@ impl Censored {
 
 /// Settings in which self-tuning has its slot, too.
 fn all_slots() -> EngineConfig {
-    EngineConfig {
+    let mut config = EngineConfig {
         self_tuning: Some(SelfTuningConfig::default()),
         ..EngineConfig::default()
-    }
+    };
+    config.compaction.stall = Some(aura_policies::defaults().stall);
+    config.io_limiter = Some(aura_policies::defaults().limiter);
+    config
 }
 
 /// How acting is counted of the policy that a key sets, such as

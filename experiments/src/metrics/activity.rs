@@ -65,6 +65,12 @@ pub const ACTIVITIES: &[Activity] = &[
         "no value was separated",
     ),
     activity("gc", &["gc.count"], "nothing was collected"),
+    activity("stall", &["stall.count"], "no writer waited"),
+    activity(
+        "limiter",
+        &["limiter.wait_ratio"],
+        "no background work waited for the limit",
+    ),
     activity(
         "self-tuner",
         &["self_tuning.applied"],

@@ -3,7 +3,8 @@
 //! Source: RocksDB's auto-tuned rate limiter (util/rate_limiter.cc, 2017): look at the share of
 //! periods in which the budget was drained. Without any, the limit drops to a twentieth of the
 //! largest; below a half, it is divided by 1.05; above nine tenths, multiplied by it. The periods
-//! here are windows of operations.
+//! here are windows of operations, and the engine judges each change; the family
+//! [`limiter`](crate::limiter) has the rule as RocksDB does, by time.
 //! State: the periods since the last decision, and how many were drained.
 //! Cost: O(1) a window.
 //! Invariants: the limit stays in its range; no proposal comes before `periods` windows are over.
@@ -14,6 +15,7 @@ use super::{Build, Change, Proposal, SelfTuner};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::facts::{Knob, Standing, TuningFacts};
+use crate::limiter::{Step, step_for};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "limiter",
@@ -64,7 +66,7 @@ impl SelfTuner for Limiter {
         if self.passed < self.periods || facts.standing != Standing::Free {
             return None;
         }
-        let share = f64::from(self.drained) / f64::from(self.passed);
+        let step = step_for(self.drained.into(), self.passed.into());
         (self.passed, self.drained) = (0, 0);
         let limit = facts.knob(Knob::IoLimit)?;
         // No limit is one that nothing reaches.
@@ -73,11 +75,11 @@ impl SelfTuner for Limiter {
         } else {
             limit.value
         };
-        let (wanted, reason) = match share {
-            0.0 => (limit.most * IDLE_SHARE, "never-drained"),
-            share if share < 0.5 => (now / STEP, "seldom-drained"),
-            share if share > 0.9 => (now * STEP, "mostly-drained"),
-            _ => return None,
+        let (wanted, reason) = match step {
+            Step::Least => (limit.most * IDLE_SHARE, "never-drained"),
+            Step::Down => (now / STEP, "seldom-drained"),
+            Step::Up => (now * STEP, "mostly-drained"),
+            Step::Stay => return None,
         };
         let value = wanted.floor().clamp(limit.least, limit.most);
         let change = Change::Set {

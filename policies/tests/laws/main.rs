@@ -35,9 +35,11 @@ mod index_golden;
 mod index_sets;
 mod tuner;
 
+mod limiter;
 mod oracle;
 mod registry;
 mod self_tuner;
+mod stall;
 
 /// SplitMix64 (Steele et al., OOPSLA 2014). The golden traces are defined by its stream, so it is
 /// written here and not taken from the crate under test.

@@ -154,6 +154,8 @@ fn the_table_holds_each_family_once() {
         "separation",
         "placement",
         "gc",
+        "stall",
+        "limiter",
         "self-tuner",
     ];
     assert_eq!(names, expected);
@@ -180,6 +182,8 @@ fn the_engines_defaults_are_those_of_the_families() {
         separation,
         placement,
         gc,
+        stall,
+        limiter,
         self_tuner,
     } = defaults();
     let of_engine = [
@@ -195,6 +199,8 @@ fn the_engines_defaults_are_those_of_the_families() {
         ("separation", separation),
         ("placement", placement),
         ("gc", gc),
+        ("stall", stall),
+        ("limiter", limiter),
         ("self-tuner", self_tuner),
     ];
     let mut unused: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name()).collect();
