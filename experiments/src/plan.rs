@@ -242,11 +242,13 @@ impl Plan {
             let phases = settings.workload.phases.iter();
             phases.filter(|phase| phase.step.is_none()).count().max(1)
         });
-        let windows = |name: &String| match metrics::find(name) {
-            Ok(metric) if metric.debt == Debt::Charged => 1,
+        let compare = &self.experiment.compare;
+        let windows = |name: &String| match metrics::find(name).map(|metric| metric.debt) {
+            Ok(Debt::Charged) => 1,
+            Ok(Debt::Flattered) if compare.whole => 1,
             _ => phases,
         };
-        let windows: usize = self.experiment.compare.primary.iter().map(windows).sum();
+        let windows: usize = compare.primary.iter().map(windows).sum();
         let others = self.experiment.variants.len().saturating_sub(1);
         windows * others * points.len()
     }

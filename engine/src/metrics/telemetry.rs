@@ -16,7 +16,9 @@ pub struct Telemetry {
     /// A sync of the logs that takes longer is an event. Etcd warns at one second, too.
     pub slow_sync: Duration,
     /// One of this number of operations of a kind is timed; 0 times no operation. A number that
-    /// shares no factor with a workload's period samples all of it.
+    /// shares no factor with a workload's period samples all of it. With 17 a cached get takes
+    /// 6 ns longer (0.7 %), a put 4 ns (0.3 %) and a row of a scan 7 ns (2 %), each by the
+    /// benchmark `overhead`.
     pub timed_every: u32,
     /// How often a task of the engine takes a reading and judges its health; None leaves both to
     /// [`health`](crate::AuraEngine::health) and [`window`](crate::AuraEngine::window).

@@ -64,6 +64,8 @@ pub struct CompareSettings {
     /// The difference that does not matter for these metrics, which are shares of one: the
     /// difference itself.
     pub absolute_margin: BTreeMap<String, f64>,
+    /// Whether the question is about whole trials, and not about each phase by itself.
+    pub whole: bool,
     /// Whether pairs are added until something is decided: intervals and p-values then hold however
     /// often one looks.
     pub sequential: bool,
@@ -81,6 +83,7 @@ impl Default for CompareSettings {
             also: names(HEADLINE),
             margin: 0.02,
             absolute_margin: BTreeMap::new(),
+            whole: false,
             sequential: false,
             overrides: BTreeMap::new(),
         }

@@ -28,7 +28,7 @@ pub(super) fn sample<'a>(
     let refused = refusals.of(variant, site.point);
     let mut samples = Vec::new();
     for Asked { metric, primary } in asked {
-        let Some(primary) = role(metric, *primary, site, index) else {
+        let Some(primary) = role(metric, *primary, site, settings, index) else {
             continue;
         };
         let asked = Asked { metric, primary };
@@ -159,15 +159,23 @@ fn few(items: &[String]) -> String {
 /// Whether a metric is compared at a site, and if so whether the question is about it there.
 ///
 /// Costs with their debt paid are what the question is about in `whole`; windows show them, too.
-/// What debt flatters is shown in `whole` beside the windows. All else belongs to the windows.
-fn role(metric: &MetricDef, primary: bool, site: &Site, index: &ValueIndex) -> Option<bool> {
+/// What debt flatters is shown in both, and asked of the windows or, if the settings say so, of
+/// `whole`. All else belongs to the windows.
+fn role(
+    metric: &MetricDef,
+    primary: bool,
+    site: &Site,
+    settings: &CompareSettings,
+    index: &ValueIndex,
+) -> Option<bool> {
     let in_whole = Window::named(site.phase) == Window::Whole;
-    match metric.debt {
-        Debt::Charged if in_whole => Some(primary),
-        Debt::Charged => Some(primary && !index.has_whole()),
-        Debt::Flattered => Some(primary && !in_whole),
-        Debt::Unmoved => (!in_whole).then_some(primary),
-    }
+    let asks_whole = match metric.debt {
+        Debt::Charged => true,
+        Debt::Flattered => settings.whole,
+        Debt::Unmoved if in_whole => return None,
+        Debt::Unmoved => false,
+    };
+    Some(primary && in_whole == (asks_whole && index.has_whole()))
 }
 
 /// The two values of one seed.

@@ -13,6 +13,7 @@ fn settings(primary: &[&str], also: &[&str]) -> CompareSettings {
         also: names(also),
         margin: 0.005,
         absolute_margin: BTreeMap::new(),
+        whole: false,
         sequential: false,
         overrides: BTreeMap::new(),
     }
@@ -504,6 +505,33 @@ fn the_question_about_paid_costs_is_asked_of_the_whole() {
         let ranked = comparison.rankings.iter().map(|it| it.phase.as_str());
         assert!(ranked.eq(asked.map(|(phase, _)| *phase)), "{metric}");
     }
+}
+
+#[test]
+fn the_settings_ask_the_whole_where_debt_flatters() {
+    for (metric, expected) in [
+        ("write.amplification", vec![("run", false), ("whole", true)]),
+        ("run.throughput_ops", vec![("run", false), ("whole", true)]),
+        ("cache.hit_ratio", vec![("run", true)]),
+    ] {
+        let mut rows = with_debt(metric, 0.0);
+        rows.extend(in_whole(&rows));
+        let whole = CompareSettings {
+            whole: true,
+            ..settings(&[metric], &[])
+        };
+        let comparison = compare(&rows, &whole).unwrap();
+        let found = comparison.rows.iter();
+        let found: Vec<(&str, bool)> = found.map(|row| (row.phase.as_str(), row.primary)).collect();
+        assert_eq!(found, expected, "{metric}");
+    }
+    // Where there is no window of that kind, the question stays with the phases.
+    let whole = CompareSettings {
+        whole: true,
+        ..settings(&["run.throughput_ops"], &[])
+    };
+    let comparison = compare(&with_debt("run.throughput_ops", 0.0), &whole).unwrap();
+    assert!(comparison.rows[0].primary);
 }
 
 #[test]

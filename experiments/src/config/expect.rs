@@ -9,6 +9,7 @@ use super::error::ConfigError;
 use super::resolve::Case;
 use super::tree::Node;
 use crate::compare::Expectation;
+use crate::metrics::{self, Debt};
 use crate::nearest::hint;
 use crate::regret;
 
@@ -103,6 +104,10 @@ fn wrong(
             return Some(Wrong { key, message });
         }
     }
+    if let Some(message) = asked_elsewhere(metric, phase.as_deref(), head.compare.whole) {
+        let key = "phase";
+        return Some(Wrong { key, message });
+    }
     if !cases
         .iter()
         .any(|case| expectation.is_of_point(&case.point))
@@ -112,6 +117,25 @@ fn wrong(
         return Some(Wrong { key, message });
     }
     None
+}
+
+/// Says why no verdict answers the question in `phase`: it is asked of whole trials, or of phases.
+fn asked_elsewhere(metric: &str, phase: Option<&str>, whole: bool) -> Option<String> {
+    let debt = metrics::find(metric).ok()?.debt;
+    let of_whole = debt == Debt::Charged || (debt == Debt::Flattered && whole);
+    match phase? {
+        names::WHOLE if of_whole => None,
+        names::WHOLE if debt == Debt::Flattered => Some(format!(
+            "{metric} is asked of each phase; `compare.whole = true` asks it of whole trials"
+        )),
+        names::WHOLE => Some(format!(
+            "{metric} is asked of each phase, and not of whole trials"
+        )),
+        phase if of_whole => Some(format!(
+            "{metric} is asked of whole trials, and not of {phase:?}: leave the phase out"
+        )),
+        _ => None,
+    }
 }
 
 /// The names of the windows in which a primary metric may be asked.

@@ -317,6 +317,10 @@ pub struct CompareConfig {
     /// itself that does not matter: here, half a percentage point.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absolute_margin: BTreeMap<String, f64>,
+    /// Whether the question is about whole trials, from the load until all debt is paid, and not
+    /// about each phase by itself. Throughput and what else debt flatters is then judged once.
+    #[serde(skip_serializing_if = "is_false")]
+    pub whole: bool,
     /// Whether pairs are added until something is decided, as `aura ab --sequential` does:
     /// intervals and p-values then hold however often one looks, from ten pairs on, and are about
     /// 1.4 times as wide.
@@ -341,6 +345,7 @@ impl CompareConfig {
             also,
             margin,
             absolute_margin,
+            whole,
             sequential,
             across: _,
         } = self.clone();
@@ -350,6 +355,7 @@ impl CompareConfig {
             also,
             margin,
             absolute_margin,
+            whole,
             sequential,
             overrides: BTreeMap::new(),
         }
@@ -364,6 +370,7 @@ impl Default for CompareConfig {
             also,
             margin,
             absolute_margin,
+            whole,
             sequential,
             overrides: _,
         } = CompareSettings::default();
@@ -372,6 +379,7 @@ impl Default for CompareConfig {
             also,
             margin,
             absolute_margin,
+            whole,
             sequential,
             across: Vec::new(),
         }

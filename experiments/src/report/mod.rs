@@ -29,10 +29,11 @@ pub enum ReportError {
 }
 
 /// The templates by name: a page's own, and what all pages share.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     (RUN, include_str!("run.html")),
     (INDEX, include_str!("index.html")),
     (COMPARISON, include_str!("comparison.html")),
+    ("page.html", include_str!("page.html")),
     ("parts.html", include_str!("parts.html")),
     ("page.css", include_str!("page.css")),
 ];

@@ -532,6 +532,11 @@ fn an_expectation_that_nothing_could_decide_is_refused() {
             "nearest: `run`",
         ),
         (
+            format!("{metric}\n{sieve}\n{better}\nphase = \"whole\""),
+            "expect[0].phase",
+            "asked of each phase",
+        ),
+        (
             format!("{metric}\n{sieve}\n{better}\nat = {{ \"engine.memtable\" = \"1MiB\" }}"),
             "expect[0].at",
             "no sweep point",

@@ -74,7 +74,7 @@ fn users_never_raise_the_rate_and_waits_never_lower_it() {
             let mut draws = SplitMix64(seed);
             let limit = (1 << 20) + draws.below(1 << 32);
             let rate = limit / 20 + draws.below(limit - limit / 20);
-            let mut at = |user_bytes, drained| {
+            let at = |user_bytes, drained| {
                 let facts = LimiterFacts {
                     limit,
                     rate,
