@@ -342,7 +342,8 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
         ],
         "compaction.picker" => {
             let soon = named("lethe", &[("deadline", 300.into()), ("ratio", 3.into())]);
-            vec![soon, any(chance, family), any(chance, family)]
+            let often = named("read-triggered", &[("reads_per_byte", 0.001.into())]);
+            vec![soon, often, any(chance, family)]
         }
         "compaction.agent" => vec![
             named("none", &[]),
