@@ -85,9 +85,11 @@ impl<'a> Overdue<'a> {
         }
         let overlaps =
             |run: &RunFacts| !run.overlapping(&table.smallest, &table.largest).is_empty();
-        let own_run = |run: &RunFacts| run.overlapping(&table.smallest, &table.largest)
-            .iter()
-            .any(|it| it.id == table.id);
+        let own_run = |run: &RunFacts| {
+            run.overlapping(&table.smallest, &table.largest)
+                .iter()
+                .any(|it| it.id == table.id)
+        };
         let mut older = self.tree.levels[level].runs.iter();
         // What follows the table's own run is older.
         older.by_ref().find(|run| own_run(run));

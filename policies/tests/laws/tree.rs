@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aura_policies::facts::{
-    LevelFacts, OutputRun, Plan, RunFacts, TableFacts, TableId, TableReads, TreeShape, key_of_number,
-    number_of_key,
+    LevelFacts, OutputRun, Plan, RunFacts, TableFacts, TableId, TableReads, TreeShape,
+    key_of_number, number_of_key,
 };
 
 use crate::SplitMix64;
