@@ -67,7 +67,7 @@ impl WindowEnds {
     }
 }
 
-/// Counts point reads while a picker wants to know of them, as windows of so many.
+/// Counts point reads while a picker wants to know of them, and where windows of them end.
 #[derive(Default)]
 pub(crate) struct ReadWindows {
     reads: AtomicU64,

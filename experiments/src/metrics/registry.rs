@@ -815,7 +815,8 @@ const BACKGROUND: &[MetricDef] = &[
     cost_or_zero(
         "tree.tombstone_ratio",
         "ratio",
-        "Tombstones of single keys over entries in tables, at the end. Absent if no key was deleted.",
+        "Tombstones of single keys over entries in tables, at the end. Absent if no key was \
+         deleted.",
         |phase| {
             let after = &phase.measure.after;
             let is_asked = after.counts.deletes > 0;

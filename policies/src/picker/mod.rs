@@ -4,8 +4,8 @@
 //! is carried out. So asking is free, and may happen at any time.
 //!
 //! A picker may also say of a table that it has waited too long ([`Picker::is_overdue`]), for its
-//! tombstones or for look-ups in vain. The layout's planner then moves that table on though no level
-//! is full.
+//! tombstones or for look-ups in vain. The layout's planner then moves that table on though no
+//! level is full.
 //!
 //! `oldest-largest-seq`, RocksDB's name for the rule of `oldest`, is an alias of it.
 
@@ -46,8 +46,8 @@ pub enum Asks {
     Nothing,
     /// How often tables were asked: [`TreeShape::reads`].
     Reads,
-    /// When tombstones were written: [`TreeShape::oldest_deletions`]. What is overdue for them comes
-    /// before full levels.
+    /// When tombstones were written: [`TreeShape::oldest_deletions`]. What is overdue for them
+    /// comes before full levels.
     Deletions,
     /// How often tables were asked in vain: [`TreeShape::reads`], as they were when a window of
     /// reads ended. What is overdue for them comes after full levels.
@@ -67,8 +67,8 @@ pub struct Waiting<'a> {
     /// all tables was written. At least that, if it is not known exactly. 0 for a picker that does
     /// not ask for deletions.
     pub age: u64,
-    /// Point look-ups that passed its filter and found nothing, if an older table overlaps it, which
-    /// could have answered them in its place. 0 for a picker that does not ask for misses.
+    /// Point look-ups that passed its filter and found nothing, if an older table overlaps it,
+    /// which could have answered them in its place. 0 for a picker that does not ask for misses.
     pub misses: u64,
 }
 

@@ -1,16 +1,17 @@
-//! Read-triggered: a table that is asked in vain often enough moves on though its level is not full,
-//! so that one table answers where two were asked.
+//! Read-triggered: a table that is asked in vain often enough moves on though its level is not
+//! full, so that one table answers where two were asked.
 //!
 //! Source: RocksDB's read-triggered compaction (11.2); LevelDB's seek compaction and Pebble's read
 //! sampling are kin. Moving a byte down reads and writes it and the F bytes below it: 2 (1 + F)
-//! bytes. A look-up in vain that a cache of hit ratio h does not answer reads a block of B bytes. So
-//! the move has paid for itself at r = 2 (1 + F) / ((1 - h) B) look-ups in vain a byte: with F = 10,
-//! B = 4096 and h = 0.5, at 0.011.
+//! bytes. A look-up in vain that a cache of hit ratio h does not answer reads a block of B bytes.
+//! So the move has paid for itself at r = 2 (1 + F) / ((1 - h) B) look-ups in vain a byte: with F =
+//! 10, B = 4096 and h = 0.5, at 0.011.
 //! Variant: every look-up is counted, none is sampled, and looked at when a window of point reads
 //! ends. Only a table that overlaps an older one is overdue: where nothing lies below, nothing is
 //! spared.
 //! State: none; the engine counts look-ups of each table anyway.
-//! Cost: O(tables x log tables) a plan; O(tables of the level and of the next) a partial compaction.
+//! Cost: O(tables x log tables) a plan, times the runs; O(tables of the level and of the next) a
+//! partial compaction.
 //! Invariants: no table is moved for reads before it was asked in vain `reads_per_byte` times a
 //! byte; a table that a merge wrote begins at nothing. Of the candidates, the one with the most
 //! look-ups in vain a byte wins among those beyond it; if there is no such table, the least overlap

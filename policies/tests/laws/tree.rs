@@ -181,8 +181,8 @@ impl Tree {
 
     /// Carries out a lawful plan. As many bytes come out as go in, cut into tables of a quarter of
     /// the base. Tombstones stay if a run only moves, a snapshot needs them, or an older table
-    /// could hold what they delete. A table is asked no more often for being moved: what the inputs of
-    /// a move were asked in vain counts for each of its outputs, and what a merge wrote was not asked.
+    /// could hold what they delete. What the inputs of a move were asked in vain counts for each of
+    /// its outputs; what a merge wrote was not asked.
     pub(crate) fn apply(&mut self, plan: &Plan) {
         let inputs = self.inputs(plan).expect("the plan was checked");
         let named = named(&inputs);
