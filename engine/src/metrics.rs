@@ -739,6 +739,8 @@ pub struct LevelState {
     pub bytes: u64,
     /// Entries, tombstones included.
     pub entries: u64,
+    /// Tombstones of single keys.
+    pub tombstones: u64,
 }
 
 /// A copy of the counters with the state of the tree at that moment.
@@ -784,6 +786,11 @@ impl Metrics {
     /// Returns the number of entries in tables, tombstones included.
     pub fn table_entries(&self) -> u64 {
         self.levels.iter().map(|level| level.entries).sum()
+    }
+
+    /// Returns the number of tombstones of single keys in tables.
+    pub fn table_tombstones(&self) -> u64 {
+        self.levels.iter().map(|level| level.tombstones).sum()
     }
 
     /// Returns the bytes of memory for data: memtables, the cache with what its policies remember,

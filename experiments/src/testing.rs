@@ -72,6 +72,7 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
                     tables: 2,
                     bytes: 900_000,
                     entries: 10_000,
+                    tombstones: 2_500,
                 },
                 LevelState::default(),
             ],
@@ -122,6 +123,7 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
 fn sample_counts(seed: u64, factor: u64) -> Counts {
     Counts {
         gets: 1000,
+        deletes: 10,
         gets_found: 990,
         memtable_hits: 100,
         get_device_reads: 250,

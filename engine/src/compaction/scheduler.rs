@@ -3,7 +3,7 @@
 //! The scheduler chooses jobs and keeps two from touching the same tables. It does none of them:
 //! the tasks in `db/background.rs` do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +80,17 @@ pub(crate) struct Scheduler {
     changes: AtomicU64,
     /// `changes` when the collector last found nothing due.
     gc_looked: AtomicU64,
+    /// How often tables were asked by the end of the last window of reads.
+    asked: Mutex<Asked>,
+}
+
+/// How often tables were asked by the end of a window, so that what is due does not change while
+/// nobody is woken to look.
+#[derive(Default)]
+struct Asked {
+    /// The windows that had ended; None before the first look.
+    windows: Option<u64>,
+    reads: BTreeMap<TableId, TableReads>,
 }
 
 impl Scheduler {
@@ -94,6 +105,7 @@ impl Scheduler {
             garbage_ppm: AtomicU64::new(0),
             changes: AtomicU64::new(1),
             gc_looked: AtomicU64::new(0),
+            asked: Mutex::default(),
         }
     }
 
@@ -121,26 +133,39 @@ impl Scheduler {
 
     /// Adds what the picker wants to know of the tables of `version`.
     fn answer_picker(&self, shape: &mut TreeShape, version: &Version) {
-        let tables = version.tables().map(|(_, table)| table);
         match self.core.policies().picker_asks {
             Asks::Nothing => {}
-            Asks::Reads => {
-                let now = self.core.env().clock.now();
-                let reads = tables.map(|table| {
-                    let lookups = table.lookups().read(now);
-                    let reads = TableReads {
-                        lookups: lookups.found + lookups.absent,
-                        life_nanos: lookups.life_nanos,
-                    };
-                    (table.facts().id, reads)
-                });
-                shape.reads.extend(reads);
+            Asks::Reads => shape.reads = self.reads(version),
+            Asks::Misses => {
+                let windows = Some(self.core.read_windows().ended());
+                let mut asked = lock(&self.asked);
+                if asked.windows != windows {
+                    let reads = self.reads(version);
+                    *asked = Asked { windows, reads };
+                }
+                shape.reads.clone_from(&asked.reads);
             }
             Asks::Deletions => {
+                let tables = version.tables().map(|(_, table)| table);
                 let known = |table: &Arc<Table>| Some((table.facts().id, table.oldest_deletion()?));
                 shape.oldest_deletions.extend(tables.filter_map(known));
             }
         }
+    }
+
+    /// How often the tables of `version` were asked so far.
+    fn reads(&self, version: &Version) -> BTreeMap<TableId, TableReads> {
+        let now = self.core.env().clock.now();
+        let reads = version.tables().map(|(_, table)| {
+            let lookups = table.lookups().read(now);
+            let reads = TableReads {
+                lookups: lookups.found + lookups.absent,
+                misses: lookups.absent,
+                life_nanos: lookups.life_nanos,
+            };
+            (table.facts().id, reads)
+        });
+        reads.collect()
     }
 
     /// Chooses the most urgent compaction and reserves what it touches; None if nothing is due.

@@ -296,7 +296,8 @@ pub struct CompactionConfig {
     pub picker: PolicySpec,
     /// Policy that changes the layout as the workload changes.
     pub agent: PolicySpec,
-    /// Operations between two decisions of the agent.
+    /// Operations between two decisions of the agent; point reads after which a picker that wants
+    /// to know of reads in vain looks again.
     pub agent_window: u64,
     /// Capacity of level 1 in bytes; 0 means four memtables.
     #[schemars(with = "String")]

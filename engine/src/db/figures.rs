@@ -121,6 +121,7 @@ impl Db {
             figures.tables += 1;
             figures.bytes += facts.bytes;
             figures.entries += facts.entries;
+            figures.tombstones += facts.deletions;
             metrics.index_bytes += table.index_bytes();
             metrics.fence_bytes += index.fence_bytes;
             metrics.model_tables += u64::from(index.used == IndexUse::Model);

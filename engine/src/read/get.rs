@@ -86,6 +86,10 @@ impl Reader {
         self.core.end_timing(Class::Get, begun, &context.work);
         self.core.finish(&mut context);
         self.core.count_operation();
+        if self.core.read_windows().count() {
+            // A table may have been asked in vain often enough.
+            self.lifecycle.signals().work_is_due();
+        }
         result
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{Overrides, Policies, WindowEnds};
+use super::{Overrides, Policies, ReadWindows, WindowEnds};
 use crate::cache::BlockCache;
 use crate::config::{EngineConfig, IndexReads};
 use crate::context::ReadContext;
@@ -47,6 +47,8 @@ pub(crate) struct Core {
     overrides: Overrides,
     /// Where windows of operations end. No change of settings brings another watcher.
     window_ends: WindowEnds,
+    /// Where windows of point reads end.
+    read_windows: ReadWindows,
     /// The settings with which the engine was opened.
     opened: Arc<EngineConfig>,
 }
@@ -69,6 +71,8 @@ impl Core {
             policies.agent_is_active.then_some(agent_window),
             tuning.map(|tuning| tuning.window),
         );
+        let read_windows = ReadWindows::default();
+        read_windows.watch(policies.read_window(&config));
         let config = Arc::new(config);
         Self {
             env,
@@ -86,6 +90,7 @@ impl Core {
             latencies: window_ends.are_watched().then(Latencies::new),
             overrides: Overrides::default(),
             window_ends,
+            read_windows,
             opened: config,
         }
     }
@@ -200,6 +205,7 @@ impl Core {
         write_settings(&self.env, &self.directory, &next).await?;
         self.cache.reconfigure(&next.cache)?;
         self.limit_io_by(&next, &policies);
+        self.read_windows.watch(policies.read_window(&next));
         self.policies.store(Arc::new(policies));
         self.config.store(Arc::new(next));
         self.counters.event(Event {
@@ -220,6 +226,8 @@ impl Core {
     ) -> Result<()> {
         let _one_at_a_time = self.reconfiguring.lock().await;
         let policies = change(&self.policies())?;
+        self.read_windows
+            .watch(policies.read_window(&self.config()));
         self.policies.store(Arc::new(policies));
         Ok(())
     }
@@ -318,6 +326,11 @@ impl Core {
     /// Counts `count` operations towards the windows that are watched.
     pub(crate) fn count_operations(&self, count: u64) {
         self.window_ends.count(count);
+    }
+
+    /// Where windows of point reads end.
+    pub(crate) fn read_windows(&self) -> &ReadWindows {
+        &self.read_windows
     }
 
     /// Where windows of operations end.

@@ -44,4 +44,4 @@ pub(crate) use read_state::ReadState;
 pub(crate) use signals::Signals;
 pub(crate) use tasks::{Length, Task, in_task};
 pub(crate) use tree::{OpenedFiles, Tree};
-pub(crate) use window_ends::{Watcher, WindowEnds};
+pub(crate) use window_ends::{ReadWindows, Watcher, WindowEnds};

@@ -104,6 +104,12 @@ impl Policies {
         self.filters.get(&level)
     }
 
+    /// Point reads after which the picker looks again which were in vain; None if it does not want
+    /// to know.
+    pub(super) fn read_window(&self, config: &EngineConfig) -> Option<u64> {
+        (self.picker_asks == Asks::Misses).then_some(config.compaction.agent_window)
+    }
+
     /// These policies with another picker.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! Where windows of operations end: one count of operations, and a notice for each who watches.
+//! Where windows end: one count of operations, with a notice for each who watches, and one of point
+//! reads for a picker that wants to know which were in vain.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,5 +64,32 @@ impl WindowEnds {
     /// Ends every window early, so that who watches sees that the engine is closing.
     pub(crate) fn end_all(&self) {
         self.ended.iter().for_each(Notify::notify_one);
+    }
+}
+
+/// Counts point reads while a picker wants to know of them, and where windows of them end.
+#[derive(Default)]
+pub(crate) struct ReadWindows {
+    reads: AtomicU64,
+    /// Reads of a window; 0 while no picker wants to know.
+    length: AtomicU64,
+}
+
+impl ReadWindows {
+    /// Counts windows of `length` reads from now on; None counts nothing.
+    pub(crate) fn watch(&self, length: Option<u64>) {
+        self.length.store(length.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Counts a read. Returns whether a window ends with it.
+    pub(crate) fn count(&self) -> bool {
+        let length = self.length.load(Ordering::Relaxed);
+        length > 0 && (self.reads.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(length)
+    }
+
+    /// Windows that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        let length = self.length.load(Ordering::Relaxed);
+        self.reads.load(Ordering::Relaxed) / length.max(1)
     }
 }

@@ -294,6 +294,27 @@ fn self_tuners() -> Vec<PolicySpec> {
     ]
 }
 
+/// Layouts that suit a small tree.
+fn layouts() -> Vec<PolicySpec> {
+    vec![
+        named("leveled", &[("ratio", 3.into())]),
+        named("tiered", &[("ratio", 3.into())]),
+        named(
+            "flexible",
+            &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
+        ),
+        named("lazy-leveled", &[("ratio", 3.into())]),
+        named(
+            "fluid",
+            &[("ratio", 4.into()), ("k", 3.into()), ("z", 2.into())],
+        ),
+        named("dynamic", &[("ratio", 3.into()), ("levels", 3.into())]),
+        named("universal", &[("runs", 3.into())]),
+        named("moose", &[("data", 20.into())]),
+        named("bush", &[]),
+    ]
+}
+
 /// Draws a policy for a setting: any of its family, or one with parameters that suit a small tree.
 fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> PolicySpec {
     let indexes = aura_policies::index::FAMILY.names();
@@ -323,26 +344,11 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
                 ],
             ),
         ],
-        "compaction.layout" => vec![
-            named("leveled", &[("ratio", 3.into())]),
-            named("tiered", &[("ratio", 3.into())]),
-            named(
-                "flexible",
-                &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
-            ),
-            named("lazy-leveled", &[("ratio", 3.into())]),
-            named(
-                "fluid",
-                &[("ratio", 4.into()), ("k", 3.into()), ("z", 2.into())],
-            ),
-            named("dynamic", &[("ratio", 3.into()), ("levels", 3.into())]),
-            named("universal", &[("runs", 3.into())]),
-            named("moose", &[("data", 20.into())]),
-            named("bush", &[]),
-        ],
+        "compaction.layout" => layouts(),
         "compaction.picker" => {
             let soon = named("lethe", &[("deadline", 300.into()), ("ratio", 3.into())]);
-            vec![soon, any(chance, family), any(chance, family)]
+            let often = named("read-triggered", &[("reads_per_byte", 0.001.into())]);
+            vec![soon, often, any(chance, family)]
         }
         "compaction.agent" => vec![
             named("none", &[]),

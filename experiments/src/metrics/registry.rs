@@ -812,6 +812,17 @@ const BACKGROUND: &[MetricDef] = &[
             count(levels.filter(|level| level.tables > 0).count() as u64)
         },
     ),
+    cost_or_zero(
+        "tree.tombstone_ratio",
+        "ratio",
+        "Tombstones of single keys over entries in tables, at the end. Absent if no key was \
+         deleted.",
+        |phase| {
+            let after = &phase.measure.after;
+            let is_asked = after.counts.deletes > 0;
+            ratio(after.table_tombstones(), after.table_entries()).filter(|_| is_asked)
+        },
+    ),
     time_share(
         "stall.time_ratio",
         "Time that writers waited for the engine, summed over them, over the phase's time.",

@@ -112,6 +112,7 @@ fn values_are_what_their_definitions_say() {
         ("memory.index_bytes", 20_000.0),
         ("tree.runs", 2.0),
         ("tree.levels", 1.0),
+        ("tree.tombstone_ratio", 0.25),
     ] {
         assert_eq!(value(&rows, metric), Some(expected), "{metric}");
     }

@@ -93,6 +93,8 @@ impl TableFacts {
 pub struct TableReads {
     /// Look-ups and seeks that passed its filter.
     pub lookups: u64,
+    /// Of these, point look-ups that found no entry.
+    pub misses: u64,
     /// Nanoseconds that it has lived, while its database was open.
     pub life_nanos: u64,
 }
@@ -163,7 +165,7 @@ impl LevelFacts {
 /// | `3*[10-19]=5` | a table that a running compaction reads | not busy |
 /// | `3[10-19]=5,deletions=2,sequence=4-9` | also `entries`, `separated` | [`TableFacts::sized`] |
 /// | `3[10-19]=5,deletions=2,deleted=4` | [`oldest_deletions`](Self::oldest_deletions) | none |
-/// | `3[10-19]=5,lookups=8,life=1000` | [`reads`](Self::reads) | none |
+/// | `3[10-19]=5,lookups=8,misses=2,life=1000` | [`reads`](Self::reads) | none |
 ///
 /// A key that consists of digits is a number ([`key_of_number`]); any other is its own bytes,
 /// without `-` and `]`.
@@ -278,7 +280,7 @@ pub enum Reason {
     LevelRuns,
     /// An agent asked for it.
     Agent,
-    /// A picker's deadline for a table has passed.
+    /// A picker says that a table must move on: its deadline has passed, or reads have paid for it.
     Deadline,
     /// The user asked for it.
     Manual,

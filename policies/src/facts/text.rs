@@ -154,6 +154,7 @@ fn read_table(word: &str) -> Result<DrawnTable, String> {
             "deletions" => table.deletions = number(value)?,
             "deleted" => oldest_deletion = Some(number(value)?),
             "lookups" => reads.get_or_insert_default().lookups = number(value)?,
+            "misses" => reads.get_or_insert_default().misses = number(value)?,
             "life" => reads.get_or_insert_default().life_nanos = number(value)?,
             "separated" => table.separated_bytes = number(value)?,
             "sequence" => {
@@ -234,7 +235,11 @@ impl TreeShape {
                 write!(f, ",deleted={sequence}")?;
             }
             if let Some(reads) = self.reads.get(&table.id) {
-                write!(f, ",lookups={},life={}", reads.lookups, reads.life_nanos)?;
+                write!(f, ",lookups={}", reads.lookups)?;
+                if reads.misses != 0 {
+                    write!(f, ",misses={}", reads.misses)?;
+                }
+                write!(f, ",life={}", reads.life_nanos)?;
             }
         }
         writeln!(f)

@@ -19,9 +19,11 @@
 //! - Before all that, a table that is overdue by the picker's word moves on, the shallowest first.
 //!   In the deepest level it is rewritten in place, unless a snapshot needs its oldest tombstone:
 //!   nothing lies below, so that the merge drops its tombstones.
+//! - After all that, a table moves on that is overdue for look-ups in vain, if an older table
+//!   overlaps it. In the deepest level its run merges with the older ones.
 //!
 //! Every plan moves data down a level, lowers a level's number of runs or drops tombstones, so
-//! planning ends when writes end.
+//! planning ends when writes end. A table that a merge wrote was not asked yet.
 
 use crate::facts::{
     LevelFacts, OutputRun, Plan, PlanInput, Reason, RunFacts, TableFacts, TableId, TreeShape,
@@ -43,8 +45,13 @@ pub(super) fn plan<L: Layout + ?Sized>(
         .collect();
     // The sort is stable: of equal scores, the shallower level comes first.
     due.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let deadlines = (0..tree.levels.len()).filter_map(|level| limits.overdue(level, &overdue));
-    deadlines.chain(due).find_map(|due| match due.work {
+    let late = (0..tree.levels.len()).filter_map(|level| limits.overdue(level, &overdue));
+    let late: Vec<Due> = late.collect();
+    let order = match overdue.come_first() {
+        true => [late, due],
+        false => [due, late],
+    };
+    order.into_iter().flatten().find_map(|due| match due.work {
         Work::MergeInPlace => limits.merge_in_place(&due),
         Work::RewriteTable => limits.rewrite_table(&due, &overdue),
         Work::MoveTable => limits.move_table(&due, &overdue),

@@ -304,7 +304,11 @@ impl Layout for Universal {
         let units = Units::of(tree);
         let overdue = Overdue::new(tree, picker);
         let due = || self.due(&units.sorted, self.limits(tree));
-        let merge = units.overdue(&overdue).or_else(due)?;
+        let late = || units.overdue(&overdue);
+        let merge = match overdue.come_first() {
+            true => late().or_else(due)?,
+            false => due().or_else(late)?,
+        };
         let mut plan = units.plan(&merge);
         if let Some(table) = units.rewritten(&merge, &overdue).first() {
             plan.inputs[0].tables = vec![table.id];

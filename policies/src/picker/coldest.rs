@@ -62,6 +62,7 @@ mod tests {
         let reads = |lookups, life_nanos| TableReads {
             lookups,
             life_nanos,
+            ..TableReads::default()
         };
         let usual = heat(100, reads(1_000, 1_000_000));
         assert!(heat(100, reads(900, 1_000_000)) < usual);

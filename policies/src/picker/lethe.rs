@@ -17,7 +17,7 @@
 //! After the database was opened, the age of a table's oldest tombstone is taken to be that of its
 //! oldest entry until the table is rewritten.
 
-use super::min_overlap::OverlapRatio;
+use super::min_overlap::least_overlap;
 use super::{Asks, Build, Candidates, Picker, Waiting};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
@@ -96,17 +96,8 @@ impl Picker for Lethe {
             let written = tree.oldest_deletion(table).filter(is_over)?;
             Some((written, index))
         });
-        if let Some((_, index)) = overdue.min() {
-            return index;
-        }
-        let ratios = tables
-            .iter()
-            .map(|table| OverlapRatio::of(table, candidates));
-        // Of equal ratios, `min_by` returns the first.
-        ratios
-            .enumerate()
-            .min_by(|(_, a), (_, b)| a.cmp(b))
-            .map_or(0, |(index, _)| index)
+        let oldest = overdue.min();
+        oldest.map_or_else(|| least_overlap(candidates), |(_, index)| index)
     }
 
     fn asks(&self) -> Asks {

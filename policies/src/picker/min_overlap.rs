@@ -26,16 +26,21 @@ struct MinOverlap;
 
 impl Picker for MinOverlap {
     fn pick(&self, candidates: &Candidates<'_>) -> usize {
-        let ratios: Vec<OverlapRatio> = candidates
-            .tables
-            .iter()
-            .map(|table| OverlapRatio::of(table, candidates))
-            .collect();
-        // Of equal ratios, `min_by` returns the first.
-        (0..ratios.len())
-            .min_by(|&a, &b| ratios[a].cmp(&ratios[b]))
-            .unwrap_or(0)
+        least_overlap(candidates)
     }
+}
+
+/// The index of the candidate with the smallest ratio; of equal ones, the first.
+pub(super) fn least_overlap(candidates: &Candidates<'_>) -> usize {
+    let ratios: Vec<OverlapRatio> = candidates
+        .tables
+        .iter()
+        .map(|table| OverlapRatio::of(table, candidates))
+        .collect();
+    // Of equal ratios, `min_by` returns the first.
+    (0..ratios.len())
+        .min_by(|&a, &b| ratios[a].cmp(&ratios[b]))
+        .unwrap_or(0)
 }
 
 /// Bytes of the next level that a move rewrites, for each byte it moves.

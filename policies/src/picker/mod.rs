@@ -3,9 +3,9 @@
 //! A picker is asked whenever a partial compaction could be due, and learns of a move only when it
 //! is carried out. So asking is free, and may happen at any time.
 //!
-//! A picker may also set deadlines: it says of a table with tombstones that it has waited too long
-//! ([`Picker::is_overdue`]), and the layout's planner then moves that table on though no level is
-//! full.
+//! A picker may also say of a table that it has waited too long ([`Picker::is_overdue`]), for its
+//! tombstones or for look-ups in vain. The layout's planner then moves that table on though no
+//! level is full.
 //!
 //! `oldest-largest-seq`, RocksDB's name for the rule of `oldest`, is an alias of it.
 
@@ -21,6 +21,7 @@ mod most_tombstones;
 mod oldest;
 mod oldest_smallest_seq;
 mod random;
+mod read_triggered;
 mod round_robin;
 
 /// What a picker chooses from.
@@ -37,19 +38,23 @@ pub struct Candidates<'a> {
     pub tree: &'a TreeShape,
 }
 
-/// What a picker wants to know of tables that is not free to find out.
+/// What a picker wants to know of tables that is not free to find out. Only one that asks for
+/// [`Deletions`](Self::Deletions) or for [`Misses`](Self::Misses) is asked what is overdue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     /// Nothing.
     Nothing,
     /// How often tables were asked: [`TreeShape::reads`].
     Reads,
-    /// When tombstones were written: [`TreeShape::oldest_deletions`]. Only a picker that asks for
-    /// this has deadlines.
+    /// When tombstones were written: [`TreeShape::oldest_deletions`]. What is overdue for them
+    /// comes before full levels.
     Deletions,
+    /// How often tables were asked in vain: [`TreeShape::reads`], as they were when a window of
+    /// reads ended. What is overdue for them comes after full levels.
+    Misses,
 }
 
-/// A table with tombstones, and how long they have waited.
+/// A table that holds tombstones or is asked in vain, and what speaks for moving it on.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting<'a> {
     /// The table.
@@ -59,8 +64,12 @@ pub struct Waiting<'a> {
     /// The deepest level of the tree that holds a table.
     pub deepest: usize,
     /// The age of its oldest tombstone, in sequence numbers: how much later the newest entry of
-    /// all tables was written. At least that, if it is not known exactly.
+    /// all tables was written. At least that, if it is not known exactly. 0 for a picker that does
+    /// not ask for deletions.
     pub age: u64,
+    /// Point look-ups that passed its filter and found nothing, if an older table overlaps it,
+    /// which could have answered them in its place. 0 for a picker that does not ask for misses.
+    pub misses: u64,
 }
 
 /// Chooses the table that a partial compaction moves down a level.
@@ -80,8 +89,9 @@ pub trait Picker: Send {
         Asks::Nothing
     }
 
-    /// Whether a table must go on towards the deepest level, and there be rewritten without its
-    /// tombstones, though its level may not be full. Whatever it answers, planning ends.
+    /// Whether a table must go on towards the deepest level though its level may not be full. There
+    /// it is rewritten without its tombstones, or merges with the older runs. Whatever it answers,
+    /// planning ends.
     fn is_overdue(&self, _waiting: &Waiting<'_>) -> bool {
         false
     }
@@ -144,6 +154,7 @@ pub static FAMILY: Family<Build> = Family {
         &oldest::ENTRY,
         &oldest_smallest_seq::ENTRY,
         &random::ENTRY,
+        &read_triggered::ENTRY,
         &round_robin::ENTRY,
     ],
     probe: |build, spec| build(spec).map(drop),

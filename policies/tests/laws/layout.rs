@@ -1,11 +1,12 @@
 //! Laws of compaction layouts and the plans that follow from them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aura_policies::PolicySpec;
-use aura_policies::facts::{Plan, Reason};
+use aura_policies::facts::{Plan, Reason, TableFacts, TableReads};
 use aura_policies::layout::{self, Layout, plan_everything};
-use aura_policies::picker::{self, Picker, report_move};
+use aura_policies::picker::{self, Asks, Candidates, Picker, Waiting, report_move};
 
 use crate::SplitMix64;
 use crate::tree::Tree;
@@ -297,6 +298,128 @@ fn a_snapshot_holds_a_deadline_up() {
         tree.shape.oldest_snapshot = None;
         compactor.drain(&mut tree, |_, _| {});
         assert!(oldest_tombstone(&tree) <= 1, "{spec}");
+    }
+}
+
+/// Look-ups in vain for each byte at which the picker below sends a table on.
+const READS_PER_BYTE: f64 = 2.0;
+
+fn read_triggered(reads_per_byte: f64) -> PolicySpec {
+    PolicySpec::named("read-triggered").with("reads_per_byte", reads_per_byte)
+}
+
+/// Has some tables of `tree` asked in vain, up to three times a byte.
+fn ask_in_vain(tree: &mut Tree, random: &mut SplitMix64) {
+    for table in tree.tables() {
+        let reads = TableReads {
+            misses: random.below(2) * random.below(3 * table.bytes + 1),
+            ..TableReads::default()
+        };
+        tree.shape.reads.insert(table.id, reads);
+    }
+}
+
+/// A table that reads have paid for, and that overlaps an older one.
+fn paid_for(tree: &Tree) -> Option<u64> {
+    let mut older: Vec<Arc<TableFacts>> = Vec::new();
+    for level in tree.shape.levels.iter().rev() {
+        for run in level.runs.iter().rev() {
+            let paid = |table: &&Arc<TableFacts>| {
+                let reads = tree.shape.reads.get(&table.id);
+                let misses = reads.map_or(0, |it| it.misses) as f64;
+                misses >= READS_PER_BYTE * table.bytes as f64
+                    && misses > 0.0
+                    && older.iter().any(|it| it.overlaps(table))
+            };
+            if let Some(table) = run.tables.iter().find(paid) {
+                return Some(table.id);
+            }
+            older.extend(run.tables.iter().cloned());
+        }
+    }
+    None
+}
+
+#[test]
+fn what_reads_have_paid_for_moves_on_until_nothing_older_overlaps_it() {
+    for spec in layouts() {
+        let mut moved = 0;
+        for (per_byte, seed) in [(READS_PER_BYTE, 1), (READS_PER_BYTE, 2), (4.0, 1)] {
+            let mut compactor = Compactor::new(&spec, &read_triggered(per_byte), seed);
+            let mut tree = tree();
+            let mut random = SplitMix64(seed);
+            for _ in 0..300 {
+                let bytes = 1 + random.below(2 * FLUSH_BYTES);
+                tree.flush(&mut random, bytes);
+                ask_in_vain(&mut tree, &mut random);
+                let mut late = 0;
+                compactor.drain(&mut tree, |_, plan| {
+                    late += u32::from(plan.reason == Reason::Deadline);
+                });
+                compactor.assert_in_shape(&tree);
+                let context = &compactor.context;
+                if per_byte == READS_PER_BYTE {
+                    assert_eq!(paid_for(&tree), None, "{context}:\n{}", tree.shape);
+                    moved += late;
+                } else {
+                    assert_eq!(late, 0, "{context}: nobody asks so often");
+                }
+            }
+        }
+        assert!(moved > 100, "{spec}: only {moved} plans for reads");
+    }
+}
+
+/// Says of every table that it must move on.
+struct Eager;
+
+impl Picker for Eager {
+    fn pick(&self, _candidates: &Candidates<'_>) -> usize {
+        0
+    }
+
+    fn asks(&self) -> Asks {
+        Asks::Misses
+    }
+
+    fn is_overdue(&self, _waiting: &Waiting<'_>) -> bool {
+        true
+    }
+}
+
+#[test]
+fn planning_ends_whatever_a_picker_calls_overdue() {
+    for spec in layouts() {
+        let mut compactor = Compactor::of_layout(&spec, 1);
+        compactor.picker = Box::new(Eager);
+        let mut tree = tree();
+        let mut random = SplitMix64(1);
+        for _ in 0..100 {
+            tree.flush(&mut random, FLUSH_BYTES);
+            ask_in_vain(&mut tree, &mut random);
+            compactor.drain(&mut tree, |_, _| {});
+        }
+    }
+}
+
+#[test]
+fn full_levels_come_before_what_reads_have_paid_for() {
+    for spec in layouts() {
+        let compactor = Compactor::new(&spec, &read_triggered(READS_PER_BYTE), 1);
+        let mut tree = tree();
+        let mut random = SplitMix64(1);
+        for _ in 0..LEVEL0_RUNS {
+            tree.flush(&mut random, FLUSH_BYTES);
+        }
+        for table in tree.tables() {
+            let reads = TableReads {
+                misses: 10 * table.bytes,
+                ..TableReads::default()
+            };
+            tree.shape.reads.insert(table.id, reads);
+        }
+        let plan = compactor.plan(&tree).expect("level 0 is full");
+        assert_ne!(plan.reason, Reason::Deadline, "{spec}: {plan}");
     }
 }
 

@@ -45,6 +45,7 @@ fn tree(random: &mut SplitMix64, level: usize, upper: &RunFacts, lower: &RunFact
             let life_nanos = random.below(1_000_000);
             let reads = TableReads {
                 lookups,
+                misses: random.below(lookups + 1),
                 life_nanos,
             };
             tree.reads.insert(table.id, reads);

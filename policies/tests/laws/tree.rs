@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aura_policies::facts::{
-    LevelFacts, OutputRun, Plan, RunFacts, TableFacts, TableId, TreeShape, key_of_number,
-    number_of_key,
+    LevelFacts, OutputRun, Plan, RunFacts, TableFacts, TableId, TableReads, TreeShape,
+    key_of_number, number_of_key,
 };
 
 use crate::SplitMix64;
@@ -181,7 +181,8 @@ impl Tree {
 
     /// Carries out a lawful plan. As many bytes come out as go in, cut into tables of a quarter of
     /// the base. Tombstones stay if a run only moves, a snapshot needs them, or an older table
-    /// could hold what they delete.
+    /// could hold what they delete. What the inputs of a move were asked in vain counts for each of
+    /// its outputs; what a merge wrote was not asked.
     pub(crate) fn apply(&mut self, plan: &Plan) {
         let inputs = self.inputs(plan).expect("the plan was checked");
         let named = named(&inputs);
@@ -204,6 +205,13 @@ impl Tree {
         let written = inputs.iter().map(|input| input.table.sequence_max);
         let sequence_max = written.max().expect("inputs");
         let oldest_deletion = self.oldest_deletion_after(plan, &inputs);
+        let asked = inputs
+            .iter()
+            .filter_map(|it| self.shape.reads.get(&it.table.id));
+        let misses = match self.only_moves(plan, &inputs) {
+            true => asked.map(|it| it.misses).sum(),
+            false => 0,
+        };
         let mut output = Vec::new();
         for piece in 0..pieces {
             let from = smallest + cut(span, piece);
@@ -218,10 +226,21 @@ impl Tree {
             if let Some(sequence) = oldest_deletion {
                 self.shape.oldest_deletions.insert(table.id, sequence);
             }
+            if misses > 0 {
+                let life_nanos = 0;
+                let lookups = misses;
+                let reads = TableReads {
+                    lookups,
+                    misses,
+                    life_nanos,
+                };
+                self.shape.reads.insert(table.id, reads);
+            }
             output.push(table.into());
         }
         for id in &named {
             self.shape.oldest_deletions.remove(id);
+            self.shape.reads.remove(id);
         }
 
         for level in &mut self.shape.levels {
@@ -235,19 +254,29 @@ impl Tree {
         }
     }
 
-    /// The oldest tombstone that a merge of `inputs` writes again, if it writes any.
-    fn oldest_deletion_after(&self, plan: &Plan, inputs: &[Input]) -> Option<u64> {
-        let named = named(inputs);
-        let target = match plan.run {
+    /// Where the output of `plan` goes.
+    fn target(&self, plan: &Plan) -> Place {
+        match plan.run {
             OutputRun::New => Place::of_new_run(plan.level),
             OutputRun::Into(id) => {
                 let position = self.runs(plan.level).iter().position(|run| run.id == id);
                 Place::of_run(plan.level, position.expect("the plan was checked"))
             }
-        };
+        }
+    }
+
+    /// Whether `plan` moves tables of one run down and merges nothing.
+    fn only_moves(&self, plan: &Plan, inputs: &[Input]) -> bool {
         let first = Place::of_run(inputs[0].level, inputs[0].run);
         let of_one_run = |input: &Input| Place::of_run(input.level, input.run) == first;
-        let moves = first < target && inputs.iter().all(of_one_run);
+        first < self.target(plan) && inputs.iter().all(of_one_run)
+    }
+
+    /// The oldest tombstone that a merge of `inputs` writes again, if it writes any.
+    fn oldest_deletion_after(&self, plan: &Plan, inputs: &[Input]) -> Option<u64> {
+        let named = named(inputs);
+        let target = self.target(plan);
+        let moves = self.only_moves(plan, inputs);
         let mut older = Vec::new();
         for (level, facts) in self.shape.levels.iter().enumerate() {
             for (position, run) in facts.runs.iter().enumerate() {
