@@ -44,10 +44,10 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    println!(
+    say(&format!(
         "one operation of {} timed, beside none: {PAIRS} pairs, 95 % intervals",
         TIMED_EVERY[2]
-    );
+    ));
     compare("get", |every| Gets(open(every).loaded(VALUE_BYTES), 0));
     compare("scan-step", |every| Rows(open(every).loaded(VALUE_BYTES)));
     compare("put", |every| Puts(open(every), 0));
@@ -130,11 +130,11 @@ fn compare<W: Work>(name: &str, open: impl Fn(u32) -> W) {
         timed.push(median(of_timed));
     }
     let plain = median(nanos);
-    println!(
+    say(&format!(
         "{name:<10} {plain:>6.0} ns   timed {}",
         shown(&timed, plain)
-    );
-    println!("{:<20}   same  {}", "", shown(&same, plain));
+    ));
+    say(&format!("{:<20}   same  {}", "", shown(&same, plain)));
 }
 
 /// Calls `each` with 0, 1 and 2, and begins with another one each time.
@@ -148,6 +148,11 @@ fn nanos_of(work: &mut impl Work) -> f64 {
     let start = Instant::now();
     work.chunk();
     start.elapsed().as_nanos() as f64 / CHUNK as f64
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+fn say(line: &str) {
+    println!("{line}");
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {

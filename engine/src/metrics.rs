@@ -483,7 +483,7 @@ impl Counters {
         let of = |it: &Stripe| {
             it.device_read_bytes.count() + it.wal_bytes.count() + it.value_log_bytes.count()
         };
-        self.stripes.iter().map(|stripe| of(stripe)).sum()
+        self.stripes.iter().map(of).sum()
     }
 
     /// Begins an operation, which may be one that is timed.

@@ -63,9 +63,10 @@ impl Met {
     /// Whether writers were slowed down, and whether they were stopped, by level 0.
     fn slowed_and_stopped(&self) -> (bool, bool) {
         let rates = self.stalls.iter().filter_map(|event| match event.kind {
-            EventKind::Stall { cause, rate_bytes } if cause == StallCause::Level0Runs => {
-                Some(rate_bytes)
-            }
+            EventKind::Stall {
+                cause: StallCause::Level0Runs,
+                rate_bytes,
+            } => Some(rate_bytes),
             _ => None,
         });
         let rates: Vec<u64> = rates.collect();
@@ -89,7 +90,7 @@ async fn load(
         model.insert(key, value);
         let metrics = engine.metrics();
         let runs = metrics.levels.first().map_or(0, |level| level.runs);
-        met.level0_max = met.level0_max.max(runs as u64);
+        met.level0_max = met.level0_max.max(runs);
         met.memtable_bytes_max = met.memtable_bytes_max.max(metrics.memtable_bytes);
         if number % 100 == 0 {
             met.stalls.extend(engine.take_events());
@@ -145,6 +146,34 @@ fn answers_are_right_and_what_is_bounded_stays_within_its_bounds() {
             assert_eq!(met.slowed_and_stopped(), expected, "{policy}");
         };
         run(&world, test);
+    }
+}
+
+/// Garbage is debt. If no collector takes it, no work that ends ever pays it, and writers that waited
+/// for that would wait for ever.
+#[test]
+fn debt_that_nobody_pays_stops_no_writer() {
+    for policy in stall::FAMILY.names() {
+        let world = world(3);
+        let env = world.env();
+        run(&world, async {
+            let mut config = config(policy);
+            config.io_limit = ByteSize::b(0);
+            config.compaction.debt_slowdown = ByteSize::kib(4);
+            config.value_log.separation = PolicySpec::named("threshold").with("bytes", 100);
+            config.value_log.file = ByteSize::kib(64);
+            config.value_log.gc = PolicySpec::named("never");
+            let engine = open(&env, config).await;
+            for number in 0..4_000 {
+                let key = key(number % 50);
+                let put = engine.put(&key, &[7; 200]);
+                put.await.expect("it writes");
+            }
+            engine.wait_idle().await.expect("nothing is due");
+            let debt = engine.metrics().debt_bytes;
+            assert!(debt > 4 * 4 * KIB, "{policy}: {debt} bytes of debt");
+            engine.close().await.expect("it closes");
+        });
     }
 }
 

@@ -335,7 +335,7 @@ impl Scheduler {
     }
 
     /// Whether nothing runs and nothing is due.
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.gc_looked.load(Ordering::Acquire) == self.changes() && self.is_idle_but_for_values()
     }
 

@@ -85,9 +85,17 @@ impl CommitPipeline {
         let policies = self.core.policies();
         match policies.stall.decide(&facts) {
             Decision::Slow { cause, rate } => Pressure::Slow(cause.into(), rate.max(1)),
-            Decision::Stop { cause } if work_is_due(&facts, cause) => Pressure::Stop(cause.into()),
+            Decision::Stop { cause } if self.will_end(&facts, cause) => {
+                Pressure::Stop(cause.into())
+            }
             Decision::Go | Decision::Stop { .. } => Pressure::None,
         }
+    }
+
+    /// Whether work that is due or under way may end a stop for `cause`. Otherwise writers could
+    /// wait for ever: garbage is owed that no collector takes, say.
+    fn will_end(&self, facts: &StallFacts, cause: Cause) -> bool {
+        is_cause(facts, cause) && !self.scheduler.is_idle()
     }
 
     /// How far the background is behind.
@@ -204,8 +212,8 @@ fn zone(is_stop: bool, is_slow: bool, place: impl Fn() -> (u64, u64)) -> Zone {
     }
 }
 
-/// Whether work is due that will end a stop for `cause`. Otherwise writers could wait for ever.
-fn work_is_due(facts: &StallFacts, cause: Cause) -> bool {
+/// Whether the facts have the cause that a policy names.
+fn is_cause(facts: &StallFacts, cause: Cause) -> bool {
     let zone = match cause {
         Cause::Memtables => return facts.memtables_sealed > 0,
         Cause::Level0Runs => facts.level0,
@@ -220,16 +228,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_without_work_that_ends_it_is_not_obeyed() {
+    fn a_stop_for_what_is_not_there_is_not_obeyed() {
         let slow = Zone::Slow { over: 1, span: 2 };
         let facts = StallFacts {
             level0: slow,
             debt: Zone::Stop,
             ..StallFacts::default()
         };
-        assert!(work_is_due(&facts, Cause::Level0Runs));
-        assert!(work_is_due(&facts, Cause::Debt));
-        assert!(!work_is_due(&facts, Cause::Garbage));
-        assert!(!work_is_due(&facts, Cause::Memtables));
+        assert!(is_cause(&facts, Cause::Level0Runs));
+        assert!(is_cause(&facts, Cause::Debt));
+        assert!(!is_cause(&facts, Cause::Garbage));
+        assert!(!is_cause(&facts, Cause::Memtables));
     }
 }

@@ -71,8 +71,8 @@ pub(crate) fn step_for(drained: u64, periods: u64) -> Step {
     let percent = u128::from(drained) * 100 / u128::from(periods.max(1));
     match percent {
         0 => Step::Least,
-        ..50 => Step::Down,
-        ..=90 => Step::Stay,
+        1..50 => Step::Down,
+        50..=90 => Step::Stay,
         _ => Step::Up,
     }
 }

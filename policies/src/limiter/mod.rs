@@ -65,9 +65,9 @@ pub struct LimiterFacts {
     pub rate: u64,
     /// Nanoseconds since the last decision; above 0.
     pub nanos: u64,
-    /// The same in periods, rounded up.
+    /// Periods since the last decision, rounded up.
     pub periods: u64,
-    /// Of those, the periods in which work had to wait for the limit.
+    /// Periods since then in which work had to wait for the limit.
     pub drained: u64,
     /// Bytes that users' reads and writes moved from and to files.
     pub user_bytes: u64,
@@ -87,8 +87,8 @@ pub trait RateControl: Send {
         None
     }
 
-    /// Returns the rate from now on, in bytes a second. The mechanism keeps it within the limit, and
-    /// at 64 KiB or more.
+    /// Returns the rate from now on, in bytes a second. The mechanism keeps it within the limit,
+    /// and at 64 KiB or more.
     fn rate(&mut self, facts: &LimiterFacts) -> u64;
 
     /// Of this many slices, work that waits gets at least one, however urgent other work is; at

@@ -4,13 +4,14 @@
 //! Storage Systems", PVLDB 14(3), 2020. A merge of a tree of D bytes costs a write ln(D / x) for
 //! write memory x, so that a byte more saves merges / (x ln(D / x)). A byte more of cache saves the
 //! misses that a ghost cache would have answered. Memory goes where it saves more, at most a tenth
-//! of the poorer pool a step. Four things differ. Where writers stall, clients are as fast as merges
-//! are, so that all that such a window costs counts as merges. Elsewhere merges are priced by the
-//! slope of costs over the bytes that they write, since they make reads slower and push blocks out
-//! of the cache. In place of Newton's step, the step is halved when the direction turns, and grows
-//! slowly while it does not. Filters take part: a bit more a key turns a share of 1 - 2^(-ln 2) of
-//! the false positives away, for an eighth of a byte a key (Bloom). It counts for new tables only:
-//! what is gained by tracking filters continuously is a few percent (arXiv 2606.18138).
+//! of the poorer pool a step. Four things differ. Where writers stall, clients are as fast as
+//! merges are, so that all that such a window costs counts as merges. Elsewhere merges are priced
+//! by the slope of costs over the bytes that they write, since they make reads slower and push
+//! blocks out of the cache. In place of Newton's step, the step is halved when the direction turns,
+//! and grows slowly while it does not. Filters take part: a bit more a key turns a share of 1 -
+//! 2^(-ln 2) of the false positives away, for an eighth of a byte a key (Bloom). It counts for new
+//! tables only: what is gained by tracking filters continuously is a few percent (arXiv
+//! 2606.18138).
 //! State: means of the last windows, prices, the step, and for how long a direction is left alone.
 //! Cost: O(1) a window, and a ghost cache in the engine.
 //! Invariants: a step takes at most `step` of the pool that loses, and keeps both ranges. A change

@@ -18,7 +18,9 @@
 //!     fn decide(&self, facts: &StallFacts) -> Decision {
 //!         match facts.debt {
 //!             Zone::Free => Decision::Go,
-//!             Zone::Slow { .. } | Zone::Stop => Decision::Slow { cause: Cause::Debt, rate: 1 << 20 },
+//!             Zone::Slow { .. } | Zone::Stop => {
+//!                 Decision::Slow { cause: Cause::Debt, rate: 1 << 20 }
+//!             }
 //!         }
 //!     }
 //! }

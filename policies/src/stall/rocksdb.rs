@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(
             lab.at(1550, 0),
             slow(Cause::Debt, RATE),
-            "paid, and at the most"
+            "paid, and at most the rate"
         );
         assert_eq!(
             lab.at(1551, 0),
