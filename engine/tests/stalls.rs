@@ -149,8 +149,8 @@ fn answers_are_right_and_what_is_bounded_stays_within_its_bounds() {
     }
 }
 
-/// Garbage is debt. If no collector takes it, no work ever pays it, and writers that waited for that
-/// would wait for ever.
+/// Garbage is debt. Where no collector takes it, no work ever pays it, and writers that waited for
+/// that would wait for ever.
 #[test]
 fn debt_that_nobody_pays_stops_no_writer() {
     for policy in stall::FAMILY.names() {
