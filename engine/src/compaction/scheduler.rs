@@ -71,8 +71,10 @@ pub(crate) struct Scheduler {
     pub(super) lifecycle: Arc<Lifecycle>,
     /// Held while a job is chosen and reserved, and while one is given back.
     pub(super) jobs: Mutex<Jobs>,
-    /// Bytes of compaction debt, and of garbage to collect, when the tree last changed.
-    debt_bytes: AtomicU64,
+    /// Bytes of compaction debt when the tree last changed.
+    tree_debt: AtomicU64,
+    /// Bytes of garbage to collect when the tree last changed.
+    value_debt: AtomicU64,
     /// The part of the value log that is garbage, in millionths, while files are collected for it;
     /// 0 while none are.
     garbage_ppm: AtomicU64,
@@ -101,7 +103,8 @@ impl Scheduler {
             tree,
             lifecycle,
             jobs: Mutex::new(Jobs::default()),
-            debt_bytes: AtomicU64::new(0),
+            tree_debt: AtomicU64::new(0),
+            value_debt: AtomicU64::new(0),
             garbage_ppm: AtomicU64::new(0),
             changes: AtomicU64::new(1),
             gc_looked: AtomicU64::new(0),
@@ -319,13 +322,22 @@ impl Scheduler {
         let gc_high = self.core.config().value_log.gc_high;
         // Files that cannot be measured owe nothing.
         let of_values = ValueLogState::of(&version).map_or(0, |log| log.debt_bytes(gc_high));
-        self.debt_bytes
-            .store(of_tree + of_values, Ordering::Relaxed);
+        self.tree_debt.store(of_tree, Ordering::Relaxed);
+        self.value_debt.store(of_values, Ordering::Relaxed);
     }
 
     /// Bytes of compaction debt, and of garbage to collect, when the tree last changed.
     pub(crate) fn debt_bytes(&self) -> u64 {
-        self.debt_bytes.load(Ordering::Relaxed)
+        self.tree_debt.load(Ordering::Relaxed) + self.value_debt.load(Ordering::Relaxed)
+    }
+
+    /// The debt that writers are slowed down for: garbage is part of it only while it is collected.
+    /// Where no collector takes it, nobody would ever pay it.
+    pub(crate) fn pressing_debt_bytes(&self) -> u64 {
+        match self.garbage_ppm() {
+            0 => self.tree_debt.load(Ordering::Relaxed),
+            _ => self.debt_bytes(),
+        }
     }
 
     /// The part of the value log that is garbage, in millionths, while files are collected for it;

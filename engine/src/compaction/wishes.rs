@@ -148,7 +148,7 @@ impl Scheduler {
         let limits = &config.compaction;
         let runs = version.levels.first().map_or(0, |level| level.runs.len());
         runs >= limits.level0_slowdown as usize
-            || self.debt_bytes() >= limits.debt_slowdown.as_u64()
+            || self.pressing_debt_bytes() >= limits.debt_slowdown.as_u64()
     }
 }
 

@@ -93,7 +93,7 @@ impl CommitPipeline {
     }
 
     /// Whether work that is due or under way may end a stop for `cause`. Otherwise writers could
-    /// wait for ever: garbage is owed that no collector takes, say.
+    /// wait for ever: debt is an estimate, and a layout may owe what it does not plan.
     fn will_end(&self, facts: &StallFacts, cause: Cause) -> bool {
         is_cause(facts, cause) && !self.scheduler.is_idle()
     }
@@ -107,7 +107,7 @@ impl CommitPipeline {
         let runs = level0.map_or(0, |level| level.runs.len() as u64);
         let runs_slowdown = u64::from(limits.level0_slowdown);
         let runs_stop = u64::from(limits.level0_stop);
-        let debt = self.scheduler.debt_bytes();
+        let debt = self.scheduler.pressing_debt_bytes();
         let debt_slowdown = limits.debt_slowdown.as_u64();
         let garbage = self.scheduler.garbage_ppm();
         let values = &config.value_log;

@@ -87,7 +87,7 @@ pub struct StallFacts {
     pub debt: Zone,
     /// The garbage in the value log, in millionths of it, while it is collected.
     pub garbage: Zone,
-    /// Bytes that flushes, compactions and collections owe.
+    /// Bytes that flushes and compactions owe, and collections while they run.
     pub debt_bytes: u64,
     /// Sealed memtables that wait for their flush.
     pub memtables_sealed: u64,
