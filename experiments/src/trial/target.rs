@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aura_engine::env::Env;
 use aura_engine::{
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::machine::Machine;
 use super::{Measured, Start, TrialError, measure};
 use crate::config::{KnownTargets, TargetRules, TrialConfig, UnknownTarget};
-use crate::record::Measures;
+use crate::record::{Measures, World};
 
 /// An engine that trials can run on, with what a trial asks it beside its data.
 ///
@@ -90,6 +91,10 @@ pub struct Opening<'a> {
 /// One of this number of operations of a kind is timed while somebody looks on.
 const TIMED_EVERY: u32 = 61;
 
+/// The least length of a window that the health of a simulated engine is judged by. Most of its
+/// trials take seconds of its time, and the usual windows would judge nothing.
+const HEALTH_WINDOW: Duration = Duration::from_millis(100);
+
 /// What reading a whole database found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
@@ -104,11 +109,14 @@ pub struct Audit {
 impl Target for AuraEngine {
     async fn open(opening: Opening<'_>) -> Result<Self> {
         // Every event of a phase is recorded, whatever their number.
-        let telemetry = Telemetry {
+        let mut telemetry = Telemetry {
             events: usize::MAX,
             timed_every: if opening.watched { TIMED_EVERY } else { 0 },
             ..Telemetry::default()
         };
+        if opening.config.world.kind == World::Simulated {
+            telemetry.health_window = HEALTH_WINDOW;
+        }
         let builder = EngineBuilder::new(opening.env, opening.directory)
             .config(opening.settings)
             .telemetry(telemetry);
